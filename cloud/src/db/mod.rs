@@ -1,0 +1,22 @@
+//! Rows: one file per table family, plain SQL with bound parameters.
+
+use anyhow::Context;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::Config;
+
+/// Opens the pool and brings the schema up to date; several replicas may do so at once, Postgres' advisory lock orders them.
+///
+/// # Errors
+/// When Postgres cannot be reached, or its schema is newer than this build.
+pub async fn open(config: &Config) -> anyhow::Result<PgPool> {
+    let pool = PgPoolOptions::new()
+        .max_connections(config.database.max_connections)
+        .acquire_timeout(std::time::Duration::from_secs(10))
+        .connect(config.database_url.expose())
+        .await
+        .context("cannot connect to Postgres")?;
+    sqlx::migrate!().run(&pool).await.context("cannot migrate the schema")?;
+    Ok(pool)
+}
