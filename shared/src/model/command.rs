@@ -1,0 +1,207 @@
+//! What the cloud may ask of a station, and how each asking ends.
+
+use serde::{Deserialize, Serialize};
+
+use super::token::IdToken;
+use crate::id::{CommandId, EvseNo, SessionId, StationId};
+use crate::units::Timestamp;
+
+/// An order with an end: after `expires_at` it is never carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Its id. The same id is the same order.
+    pub id: CommandId,
+    /// When it was given.
+    pub issued_at: Timestamp,
+    /// When it is void.
+    pub expires_at: Timestamp,
+    /// Who shall do it.
+    pub station: StationId,
+    /// What.
+    pub body: CommandBody,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandBody {
+    /// Begin a session for a driver.
+    RemoteStart {
+        /// Where; the station chooses when absent.
+        evse: Option<EvseNo>,
+        /// For whom.
+        token: IdToken,
+    },
+    /// End a running session.
+    RemoteStop {
+        /// Which.
+        session: SessionId,
+    },
+    /// Restart the station.
+    Reset {
+        /// At once, without ending sessions in order.
+        hard: bool,
+    },
+    /// Let go of a plug.
+    Unlock {
+        /// Where.
+        evse: EvseNo,
+    },
+    /// Take into or out of service.
+    SetAvailability {
+        /// Which EVSE; the whole station when absent.
+        evse: Option<EvseNo>,
+        /// In service?
+        operative: bool,
+    },
+    /// Read settings.
+    GetConfiguration {
+        /// Which; all when empty.
+        keys: Vec<String>,
+    },
+    /// Change a setting.
+    ChangeConfiguration {
+        /// Which.
+        key: String,
+        /// To what.
+        value: String,
+    },
+    /// Forget remembered tokens.
+    ClearCache,
+    /// Pass a vendor's message on.
+    DataTransfer {
+        /// Whose message.
+        vendor: String,
+        /// Which message.
+        message: Option<String>,
+        /// Its content.
+        data: Option<String>,
+    },
+    /// Ask for a message now.
+    Trigger {
+        /// Which.
+        message: TriggeredMessage,
+        /// For which EVSE; all when absent.
+        evse: Option<EvseNo>,
+    },
+}
+
+impl CommandBody {
+    /// The command's name in tables, metrics and answers.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            CommandBody::RemoteStart { .. } => "RemoteStart",
+            CommandBody::RemoteStop { .. } => "RemoteStop",
+            CommandBody::Reset { .. } => "Reset",
+            CommandBody::Unlock { .. } => "Unlock",
+            CommandBody::SetAvailability { .. } => "SetAvailability",
+            CommandBody::GetConfiguration { .. } => "GetConfiguration",
+            CommandBody::ChangeConfiguration { .. } => "ChangeConfiguration",
+            CommandBody::ClearCache => "ClearCache",
+            CommandBody::DataTransfer { .. } => "DataTransfer",
+            CommandBody::Trigger { .. } => "Trigger",
+        }
+    }
+
+    /// May it run again when a crash hid how the first run ended?
+    pub fn is_idempotent(&self) -> bool {
+        match self {
+            CommandBody::SetAvailability { .. }
+            | CommandBody::GetConfiguration { .. }
+            | CommandBody::ChangeConfiguration { .. }
+            | CommandBody::ClearCache
+            | CommandBody::Trigger { .. } => true,
+            CommandBody::RemoteStart { .. }
+            | CommandBody::RemoteStop { .. }
+            | CommandBody::Reset { .. }
+            | CommandBody::Unlock { .. }
+            | CommandBody::DataTransfer { .. } => false,
+        }
+    }
+}
+
+/// A message that a station can be asked to send (OCPP 1.6 §7.32 MessageTrigger).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the messages'")]
+pub enum TriggeredMessage {
+    BootNotification,
+    DiagnosticsStatus,
+    FirmwareStatus,
+    Heartbeat,
+    MeterValues,
+    StatusNotification,
+}
+
+/// How a command ended. Every command ends in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The station said yes.
+    Accepted,
+    /// The station said no, or the site knows that it cannot be done.
+    Rejected,
+    /// The station will do it when it can (a scheduled availability change, a reboot-required setting).
+    Scheduled,
+    /// The station does not know such a thing.
+    NotSupported,
+    /// The station answered with an error.
+    Failed,
+    /// The station did not answer in time.
+    TimedOut,
+    /// The station was not connected, or left before it answered.
+    StationOffline,
+    /// Its time was over before the station could be asked.
+    Expired,
+    /// A crash hid how it ended, and it must not run twice.
+    Unknown,
+}
+
+impl Outcome {
+    /// The outcome's name in tables and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Accepted => "Accepted",
+            Outcome::Rejected => "Rejected",
+            Outcome::Scheduled => "Scheduled",
+            Outcome::NotSupported => "NotSupported",
+            Outcome::Failed => "Failed",
+            Outcome::TimedOut => "TimedOut",
+            Outcome::StationOffline => "StationOffline",
+            Outcome::Expired => "Expired",
+            Outcome::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A setting of a station.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationEntry {
+    /// Its name.
+    pub key: String,
+    /// Its value, unless the station keeps it to itself.
+    pub value: Option<String>,
+    /// Can it be changed?
+    pub readonly: bool,
+}
+
+/// A command's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandResult {
+    /// Which command.
+    pub id: CommandId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// More, for a person: the station's own word, an error's description.
+    pub detail: String,
+    /// The settings that were read ([`CommandBody::GetConfiguration`]).
+    pub configuration: Vec<ConfigurationEntry>,
+    /// Keys that the station does not know.
+    pub unknown_keys: Vec<String>,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+impl CommandResult {
+    /// An end without settings.
+    pub fn plain(id: CommandId, outcome: Outcome, detail: impl Into<String>, at: Timestamp) -> Self {
+        CommandResult { id, outcome, detail: detail.into(), configuration: Vec::new(), unknown_keys: Vec::new(), at }
+    }
+}

@@ -1,0 +1,97 @@
+//! Desired state: what a gateway shall know, sent whole and versioned, never as commands.
+//!
+//! A gateway reports which version it holds; a lower version than the one it holds is never applied.
+
+use serde::{Deserialize, Serialize};
+
+use super::token::{AuthStatus, TokenEntry};
+use crate::id::{EvseNo, StationId};
+use crate::tariff::Tariff;
+
+/// A document's name and content in one: the name says how to read the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DocumentBody {
+    /// Who may connect.
+    Stations(StationsDoc),
+    /// Who may charge.
+    Tokens(TokensDoc),
+    /// What it costs.
+    Tariffs(TariffsDoc),
+}
+
+impl DocumentBody {
+    /// The name under which the version is counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DocumentBody::Stations(_) => STATIONS,
+            DocumentBody::Tokens(_) => TOKENS,
+            DocumentBody::Tariffs(_) => TARIFFS,
+        }
+    }
+}
+
+/// The name of [`StationsDoc`].
+pub const STATIONS: &str = "stations";
+/// The name of [`TokensDoc`].
+pub const TOKENS: &str = "tokens";
+/// The name of [`TariffsDoc`].
+pub const TARIFFS: &str = "tariffs";
+
+/// The stations of a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationsDoc {
+    /// The site's time zone (IANA name), for prices by time of day.
+    pub timezone: String,
+    /// Who may connect.
+    pub stations: Vec<StationEntry>,
+}
+
+/// One station that may connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationEntry {
+    /// Its identity.
+    pub station: StationId,
+    /// What its password must verify against: an argon2id PHC text, or `sha256$salt$digest` (base64) for a password that
+    /// was generated with at least 128 bits of randomness.
+    pub credential: String,
+}
+
+/// The tokens of a site, and what to do with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokensDoc {
+    /// The answer to a token that is not in the list.
+    pub unknown: AuthStatus,
+    /// The list.
+    pub tokens: Vec<TokenEntry>,
+}
+
+/// The tariffs of a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TariffsDoc {
+    /// Every tariff in use.
+    pub tariffs: Vec<Tariff>,
+    /// Which EVSE has which, by place in `tariffs`.
+    pub assigned: Vec<TariffAssignment>,
+}
+
+/// An EVSE's tariff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TariffAssignment {
+    /// The station.
+    pub station: StationId,
+    /// The EVSE.
+    pub evse: EvseNo,
+    /// Place in [`TariffsDoc::tariffs`].
+    pub tariff: u32,
+}
+
+/// A version of a document that a gateway holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentVersion {
+    /// Which.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// BLAKE3 of the postcard bytes of its [`DocumentBody`].
+    pub hash: [u8; 32],
+}

@@ -1,0 +1,19 @@
+//! What exists at a charging site and what can happen to it, in the field's terms and free of any protocol.
+//!
+//! One noun, one file. [`Session::apply`] is the fold that both sides use: the edge to know what runs, the cloud to know
+//! what happened. Every type here that travels is frozen by the golden bytes of [`crate::sync`]: append, never reorder.
+
+pub mod command;
+pub mod document;
+pub mod event;
+pub mod meter;
+pub mod session;
+pub mod station;
+pub mod token;
+
+pub use command::{Command, CommandBody, CommandResult, Outcome};
+pub use event::{Event, Lane};
+pub use meter::MeterReading;
+pub use session::{Session, SessionStarted, SessionStopped};
+pub use station::{ConnectorStatus, StationInfo};
+pub use token::{AuthStatus, IdToken};

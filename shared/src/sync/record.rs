@@ -1,0 +1,214 @@
+//! A fact on the wire: a header that every version can read, and a length-prefixed body that only its kind can.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::BootId;
+use crate::model::{Event, Lane};
+use crate::units::Timestamp;
+
+/// How far a record's time can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ClockQuality {
+    /// The gateway's clock is synchronised.
+    Synced,
+    /// It is not, but continues from a time that was.
+    Assumed,
+    /// It was never set.
+    Unset,
+}
+
+/// What every record says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The event's kind, see [`kind`].
+    pub kind: u16,
+    /// The version of that kind's body.
+    pub kind_ver: u16,
+    /// When it was recorded, by the gateway's clock.
+    pub occurred_at: Timestamp,
+    /// How far to trust that.
+    pub clock: ClockQuality,
+    /// The agent process that recorded it.
+    pub boot: BootId,
+    /// Milliseconds since that process started.
+    pub mono_ms: u64,
+    /// The business key: the same fact has the same key even under another epoch.
+    pub key: String,
+}
+
+/// One fact on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What it says of itself.
+    pub header: Header,
+    /// The event, in postcard, without its kind.
+    pub body: Vec<u8>,
+}
+
+/// Why a record could not be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RecordError {
+    /// A kind or a version of it from a newer gateway.
+    #[error("unknown kind {0} version {1}")]
+    UnknownKind(u16, u16),
+    /// The body is not what its kind says.
+    #[error("the body of kind {kind} cannot be read: {error}")]
+    Body {
+        /// The kind.
+        kind: u16,
+        /// What postcard said.
+        error: postcard::Error,
+    },
+    /// The record came in a lane that its kind does not travel in.
+    #[error("kind {0} does not travel in the {1} lane")]
+    Lane(u16, &'static str),
+}
+
+/// The kinds by number: append-only.
+pub mod kind {
+    #![expect(missing_docs, reason = "the names are those of the events")]
+    pub const SESSION_STARTED: u16 = 1;
+    pub const SESSION_STOPPED: u16 = 2;
+    pub const AUTHORISATION_DECIDED: u16 = 3;
+    pub const SESSION_PRICED: u16 = 4;
+    pub const STOP_UNMATCHED: u16 = 5;
+    pub const SECURITY_NOTICED: u16 = 6;
+    pub const COMMAND_FINISHED: u16 = 7;
+    pub const SESSION_METERED: u16 = 16;
+    pub const METER_GAP: u16 = 17;
+    pub const STATUS_CHANGED: u16 = 32;
+    pub const PRESENCE_CHANGED: u16 = 33;
+    pub const STATION_BOOTED: u16 = 34;
+    pub const DOCUMENT_APPLIED: u16 = 35;
+
+    /// Every kind that this build reads.
+    pub const ALL: [u16; 13] = [
+        SESSION_STARTED,
+        SESSION_STOPPED,
+        AUTHORISATION_DECIDED,
+        SESSION_PRICED,
+        STOP_UNMATCHED,
+        SECURITY_NOTICED,
+        COMMAND_FINISHED,
+        SESSION_METERED,
+        METER_GAP,
+        STATUS_CHANGED,
+        PRESENCE_CHANGED,
+        STATION_BOOTED,
+        DOCUMENT_APPLIED,
+    ];
+}
+
+impl Event {
+    /// The kind under which it travels.
+    pub fn kind(&self) -> u16 {
+        match self {
+            Event::SessionStarted(_) => kind::SESSION_STARTED,
+            Event::SessionStopped(_) => kind::SESSION_STOPPED,
+            Event::AuthorisationDecided(_) => kind::AUTHORISATION_DECIDED,
+            Event::SessionPriced(_) => kind::SESSION_PRICED,
+            Event::StopUnmatched(_) => kind::STOP_UNMATCHED,
+            Event::SecurityNoticed(_) => kind::SECURITY_NOTICED,
+            Event::CommandFinished(_) => kind::COMMAND_FINISHED,
+            Event::SessionMetered(_) => kind::SESSION_METERED,
+            Event::MeterGap(_) => kind::METER_GAP,
+            Event::StatusChanged(_) => kind::STATUS_CHANGED,
+            Event::PresenceChanged(_) => kind::PRESENCE_CHANGED,
+            Event::StationBooted(_) => kind::STATION_BOOTED,
+            Event::DocumentApplied(_) => kind::DOCUMENT_APPLIED,
+        }
+    }
+
+    /// The lane in which it travels.
+    pub fn lane(&self) -> Lane {
+        lane_of(self.kind()).expect("every event's kind has a lane")
+    }
+
+    /// The business key. Facts that can only happen once are named by what they are about; the others by where they
+    /// were recorded, which `boot` and `count` (unique within that process) name.
+    pub fn key(&self, boot: BootId, count: u64) -> String {
+        match self {
+            Event::SessionStarted(e) => format!("start/{}", e.session),
+            Event::SessionStopped(e) => format!("stop/{}", e.session),
+            Event::SessionPriced(e) => format!("price/{}", e.session),
+            Event::StopUnmatched(e) => format!("unmatched/{}/{}/{}/{}", e.station, e.tx_ref, e.at.0, e.meter_stop.0),
+            Event::CommandFinished(e) => format!("command/{}", e.id),
+            Event::AuthorisationDecided(_)
+            | Event::SecurityNoticed(_)
+            | Event::SessionMetered(_)
+            | Event::MeterGap(_)
+            | Event::StatusChanged(_)
+            | Event::PresenceChanged(_)
+            | Event::StationBooted(_)
+            | Event::DocumentApplied(_) => format!("{}/{count}", boot_prefix(boot)),
+        }
+    }
+
+    /// The body as it travels.
+    pub fn body(&self) -> Vec<u8> {
+        let bytes = match self {
+            Event::SessionStarted(e) => postcard::to_stdvec(e),
+            Event::SessionStopped(e) => postcard::to_stdvec(e),
+            Event::AuthorisationDecided(e) => postcard::to_stdvec(e),
+            Event::SessionPriced(e) => postcard::to_stdvec(e),
+            Event::StopUnmatched(e) => postcard::to_stdvec(e),
+            Event::SecurityNoticed(e) => postcard::to_stdvec(e),
+            Event::CommandFinished(e) => postcard::to_stdvec(e),
+            Event::SessionMetered(e) => postcard::to_stdvec(e),
+            Event::MeterGap(e) => postcard::to_stdvec(e),
+            Event::StatusChanged(e) => postcard::to_stdvec(e),
+            Event::PresenceChanged(e) => postcard::to_stdvec(e),
+            Event::StationBooted(e) => postcard::to_stdvec(e),
+            Event::DocumentApplied(e) => postcard::to_stdvec(e),
+        };
+        bytes.expect("wire types always serialise")
+    }
+}
+
+impl Record {
+    /// Reads the event of a record that came in `lane`.
+    pub fn event(&self, lane: Lane) -> Result<Event, RecordError> {
+        let Header { kind, kind_ver, .. } = self.header;
+        match lane_of(kind) {
+            None => return Err(RecordError::UnknownKind(kind, kind_ver)),
+            Some(_) if kind_ver != 1 => return Err(RecordError::UnknownKind(kind, kind_ver)),
+            Some(its) if its != lane => return Err(RecordError::Lane(kind, lane.name())),
+            Some(_) => {}
+        }
+        self.decode().map_err(|error| RecordError::Body { kind, error })
+    }
+
+    fn decode(&self) -> Result<Event, postcard::Error> {
+        let body = &self.body;
+        Ok(match self.header.kind {
+            kind::SESSION_STARTED => Event::SessionStarted(postcard::from_bytes(body)?),
+            kind::SESSION_STOPPED => Event::SessionStopped(postcard::from_bytes(body)?),
+            kind::AUTHORISATION_DECIDED => Event::AuthorisationDecided(postcard::from_bytes(body)?),
+            kind::SESSION_PRICED => Event::SessionPriced(postcard::from_bytes(body)?),
+            kind::STOP_UNMATCHED => Event::StopUnmatched(postcard::from_bytes(body)?),
+            kind::SECURITY_NOTICED => Event::SecurityNoticed(postcard::from_bytes(body)?),
+            kind::COMMAND_FINISHED => Event::CommandFinished(postcard::from_bytes(body)?),
+            kind::SESSION_METERED => Event::SessionMetered(postcard::from_bytes(body)?),
+            kind::METER_GAP => Event::MeterGap(postcard::from_bytes(body)?),
+            kind::STATUS_CHANGED => Event::StatusChanged(postcard::from_bytes(body)?),
+            kind::PRESENCE_CHANGED => Event::PresenceChanged(postcard::from_bytes(body)?),
+            kind::STATION_BOOTED => Event::StationBooted(postcard::from_bytes(body)?),
+            kind::DOCUMENT_APPLIED => Event::DocumentApplied(postcard::from_bytes(body)?),
+            _ => unreachable!("the kind has a lane, so it is one of these"),
+        })
+    }
+}
+
+fn lane_of(kind: u16) -> Option<Lane> {
+    match kind {
+        kind::SESSION_STARTED..=kind::COMMAND_FINISHED => Some(Lane::Billing),
+        kind::SESSION_METERED..=kind::METER_GAP => Some(Lane::Meter),
+        kind::STATUS_CHANGED..=kind::DOCUMENT_APPLIED => Some(Lane::Status),
+        _ => None,
+    }
+}
+
+/// Half of a boot id is unique enough beside the gateway's own id, and half as long on the wire.
+fn boot_prefix(boot: BootId) -> String {
+    boot.0.simple().to_string().split_at(16).1.to_owned()
+}
