@@ -1,0 +1,74 @@
+//! An edge agent as a process, enrolled at a cloud.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::service::Service;
+
+/// An agent, running unless it was killed.
+#[derive(Debug)]
+pub struct Edge {
+    service: Service,
+    ocpp: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Edge {
+    /// Enrols a new agent with a claim code, without starting it. Its traffic to the broker goes through `mqtt` when
+    /// given (a fault proxy), else to where the cloud says.
+    pub fn enroll(data: &Path, cloud: &str, claim: &str, mqtt: Option<SocketAddr>) -> Result<Self> {
+        let mut service = Service::new("edge-agent", data)?;
+        service.set("EDGE_DATA_DIR", data.display());
+        if let Some(mqtt) = mqtt {
+            service.set("EDGE_SYNC__MQTT_URL", format!("mqtt://{mqtt}"));
+        }
+        let folder = data.display().to_string();
+        service.tool(&["enroll", "--cloud", cloud, "--claim", claim, "--data", &folder], "")?;
+        let unknown = ([127, 0, 0, 1], 0).into();
+        Ok(Self { service, ocpp: unknown, local: unknown })
+    }
+
+    /// Starts it, on the ports it had before.
+    pub async fn start(&mut self) -> Result<()> {
+        self.service.set("EDGE_OCPP__LISTEN", self.ocpp);
+        self.service.set("EDGE_LOCAL__LISTEN", self.local);
+        let listening = self.service.start().await?;
+        self.ocpp = *listening.get("ocpp").context("the agent says where its OCPP is")?;
+        self.local = *listening.get("local").context("the agent says where its local API is")?;
+        Ok(())
+    }
+
+    /// The process and its settings.
+    pub fn service(&mut self) -> &mut Service {
+        &mut self.service
+    }
+
+    /// Where stations connect.
+    pub fn ocpp(&self) -> SocketAddr {
+        self.ocpp
+    }
+
+    /// `ws://…/ocpp`: a station appends its identity.
+    pub fn ocpp_url(&self) -> String {
+        format!("ws://{}/ocpp", self.ocpp)
+    }
+
+    /// `http://…` of the local API, without a path.
+    pub fn local_url(&self) -> String {
+        format!("http://{}", self.local)
+    }
+
+    /// What the agent says about itself.
+    pub async fn state(&self) -> Result<Value> {
+        let url = format!("{}/api/state", self.local_url());
+        Ok(reqwest::get(url).await?.error_for_status()?.json().await?)
+    }
+
+    /// The value of a metric, summed over its labels that contain `label`.
+    pub async fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        crate::metrics::read(&self.local_url(), name, label).await
+    }
+}

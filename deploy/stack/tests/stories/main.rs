@@ -1,0 +1,7 @@
+//! Stories: the real agent and the real cloud, real Postgres and real brokers, told from outside.
+//!
+//! One test program, so that there is one link and one Postgres for all of them; each story has a database, a cloud
+//! and a gateway of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod parts;
