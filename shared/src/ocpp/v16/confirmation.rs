@@ -1,0 +1,129 @@
+//! How a station answers what it was asked, read leniently.
+
+use serde_json::value::RawValue;
+
+use crate::ocpp::lenient::{Read, Reader, json};
+
+/// The status word of an answer, whatever the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum Verdict {
+    Accepted,
+    Rejected,
+    Scheduled,
+    RebootRequired,
+    NotSupported,
+    NotImplemented,
+    Unlocked,
+    UnlockFailed,
+    UnknownMessageId,
+    UnknownVendorId,
+    /// A word that the specification does not know.
+    Other(String),
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The status word; GetConfiguration has none.
+    pub verdict: Option<Verdict>,
+    /// What DataTransfer answered.
+    pub data: Option<String>,
+    /// The settings that GetConfiguration asked for.
+    pub configuration: Vec<ConfigurationKey>,
+    /// Settings that the station does not know.
+    pub unknown_keys: Vec<String>,
+}
+
+/// A setting of a station (§7.29 KeyValue).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationKey {
+    /// Its name, trimmed (Q35).
+    pub key: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// Can it be changed?
+    pub readonly: bool,
+}
+
+impl Verdict {
+    /// Reads a status word, whatever its case.
+    pub fn read(word: &str) -> Self {
+        const KNOWN: [(&str, Verdict); 10] = [
+            ("Accepted", Verdict::Accepted),
+            ("Rejected", Verdict::Rejected),
+            ("Scheduled", Verdict::Scheduled),
+            ("RebootRequired", Verdict::RebootRequired),
+            ("NotSupported", Verdict::NotSupported),
+            ("NotImplemented", Verdict::NotImplemented),
+            ("Unlocked", Verdict::Unlocked),
+            ("UnlockFailed", Verdict::UnlockFailed),
+            ("UnknownMessageId", Verdict::UnknownMessageId),
+            ("UnknownVendorId", Verdict::UnknownVendorId),
+        ];
+        let word = word.trim();
+        let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        known.map_or_else(|| Verdict::Other(word.to_owned()), |(_, verdict)| verdict)
+    }
+}
+
+impl Confirmation {
+    /// Reads the answer to any of our requests.
+    pub fn read(payload: &RawValue) -> Read<Confirmation> {
+        let mut reader = Reader::default();
+        let names = ["status", "data", "configurationKey", "unknownKey"];
+        let [status, data, keys, unknown] = reader.members(payload, names);
+        let mut confirmation = Confirmation {
+            verdict: reader.text("status", status, 50).map(|word| Verdict::read(&word)),
+            data: reader.anything("data", data),
+            ..Confirmation::default()
+        };
+        if let Some(keys) = keys {
+            json::items(keys, |raw| confirmation.configuration.extend(configuration_key(&mut reader, raw)));
+        }
+        if let Some(unknown) = unknown {
+            json::items(unknown, |raw| {
+                confirmation.unknown_keys.extend(json::text(raw).map(|key| key.trim().to_owned()));
+            });
+        }
+        reader.done(confirmation)
+    }
+}
+
+fn configuration_key(reader: &mut Reader, raw: &RawValue) -> Option<ConfigurationKey> {
+    let [key, value, readonly] = reader.members(raw, ["key", "value", "readonly"]);
+    Some(ConfigurationKey {
+        key: reader.text("key", key, 50)?.trim().trim_matches('"').to_owned(),
+        value: reader.text("value", value, 500),
+        readonly: reader.truth(readonly).unwrap_or(false),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Confirmation {
+        Confirmation::read(&RawValue::from_string(json.to_owned()).unwrap()).value
+    }
+
+    #[test]
+    fn status_words_are_read_in_any_case() {
+        assert_eq!(read(r#"{"status":"accepted "}"#).verdict, Some(Verdict::Accepted));
+        assert_eq!(read(r#"{"status":"Maybe"}"#).verdict, Some(Verdict::Other("Maybe".into())));
+        assert_eq!(read("{}").verdict, None);
+        assert_eq!(read("[]").verdict, None);
+    }
+
+    #[test]
+    fn q35_keys_are_trimmed_and_values_may_be_numbers() {
+        let read = read(
+            r#"{"configurationKey":[{"key":" \"HeartbeatInterval\" ","readonly":"false","value":300},{"value":"x"}],
+                "unknownKey":["Nope",""]}"#,
+        );
+        let expected =
+            ConfigurationKey { key: "HeartbeatInterval".into(), value: Some("300".into()), readonly: false };
+        assert_eq!(read.configuration, [expected]);
+        assert_eq!(read.unknown_keys, ["Nope"]);
+    }
+}

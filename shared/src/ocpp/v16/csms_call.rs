@@ -1,0 +1,132 @@
+//! What a station is asked to do.
+
+use serde_json::value::RawValue;
+
+use super::names::Trigger;
+use super::schema::{
+    AvailabilityType, ChangeAvailabilityRequest, ChangeConfigurationRequest, ClearCacheRequest,
+    DataTransferRequest, GetConfigurationRequest, MessageTrigger, RemoteStartTransactionRequest,
+    RemoteStopTransactionRequest, ResetRequest, ResetType, TriggerMessageRequest, UnlockConnectorRequest,
+    Violation, write,
+};
+
+/// A request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the specification's")]
+pub enum CsmsCall {
+    ChangeAvailability { connector: u16, operative: bool },
+    ChangeConfiguration { key: String, value: String },
+    ClearCache,
+    DataTransfer { vendor: String, message: Option<String>, data: Option<String> },
+    GetConfiguration { keys: Vec<String> },
+    RemoteStart { connector: Option<u16>, id_tag: String },
+    RemoteStop { transaction: i32 },
+    Reset { hard: bool },
+    Trigger { message: Trigger, connector: Option<u16> },
+    UnlockConnector { connector: u16 },
+}
+
+impl CsmsCall {
+    /// The action's name.
+    pub fn action(&self) -> &'static str {
+        match self {
+            CsmsCall::ChangeAvailability { .. } => "ChangeAvailability",
+            CsmsCall::ChangeConfiguration { .. } => "ChangeConfiguration",
+            CsmsCall::ClearCache => "ClearCache",
+            CsmsCall::DataTransfer { .. } => "DataTransfer",
+            CsmsCall::GetConfiguration { .. } => "GetConfiguration",
+            CsmsCall::RemoteStart { .. } => "RemoteStartTransaction",
+            CsmsCall::RemoteStop { .. } => "RemoteStopTransaction",
+            CsmsCall::Reset { .. } => "Reset",
+            CsmsCall::Trigger { .. } => "TriggerMessage",
+            CsmsCall::UnlockConnector { .. } => "UnlockConnector",
+        }
+    }
+
+    /// The request's payload, if the schema allows what it says: an idTag over 20 characters, for one, it does not.
+    pub fn payload(&self) -> Result<Box<RawValue>, Violation> {
+        match self {
+            CsmsCall::ChangeAvailability { connector, operative } => {
+                let to = if *operative { AvailabilityType::Operative } else { AvailabilityType::Inoperative };
+                write(&ChangeAvailabilityRequest::new(i32::from(*connector), to))
+            }
+            CsmsCall::ChangeConfiguration { key, value } => {
+                write(&ChangeConfigurationRequest::new(key, value))
+            }
+            CsmsCall::ClearCache => write(&ClearCacheRequest::new()),
+            CsmsCall::DataTransfer { vendor, message, data } => {
+                let mut request = DataTransferRequest::new(vendor);
+                request.message_id.clone_from(message);
+                request.data.clone_from(data);
+                write(&request)
+            }
+            CsmsCall::GetConfiguration { keys } => {
+                let mut request = GetConfigurationRequest::new();
+                request.key = (!keys.is_empty()).then(|| keys.clone());
+                write(&request)
+            }
+            CsmsCall::RemoteStart { connector, id_tag } => {
+                let mut request = RemoteStartTransactionRequest::new(id_tag);
+                request.connector_id = connector.map(i32::from);
+                write(&request)
+            }
+            CsmsCall::RemoteStop { transaction } => write(&RemoteStopTransactionRequest::new(*transaction)),
+            CsmsCall::Reset { hard } => {
+                write(&ResetRequest::new(if *hard { ResetType::Hard } else { ResetType::Soft }))
+            }
+            CsmsCall::Trigger { message, connector } => {
+                let mut request = TriggerMessageRequest::new(MessageTrigger::from_wire(message.name()));
+                request.connector_id = connector.map(i32::from);
+                write(&request)
+            }
+            CsmsCall::UnlockConnector { connector } => {
+                write(&UnlockConnectorRequest::new(i32::from(*connector)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocpp::v16::schema::read_csms_request;
+
+    #[test]
+    fn every_request_is_what_the_schema_asks() {
+        for (call, payload) in [
+            (
+                CsmsCall::ChangeAvailability { connector: 0, operative: false },
+                r#"{"connectorId":0,"type":"Inoperative"}"#,
+            ),
+            (
+                CsmsCall::ChangeConfiguration { key: "HeartbeatInterval".into(), value: "60".into() },
+                r#"{"key":"HeartbeatInterval","value":"60"}"#,
+            ),
+            (CsmsCall::ClearCache, "{}"),
+            (CsmsCall::DataTransfer { vendor: "v".into(), message: None, data: None }, r#"{"vendorId":"v"}"#),
+            (CsmsCall::GetConfiguration { keys: vec![] }, "{}"),
+            (CsmsCall::GetConfiguration { keys: vec!["a".into()] }, r#"{"key":["a"]}"#),
+            (
+                CsmsCall::RemoteStart { connector: Some(1), id_tag: "TAG".into() },
+                r#"{"idTag":"TAG","connectorId":1}"#,
+            ),
+            (CsmsCall::RemoteStop { transaction: 9 }, r#"{"transactionId":9}"#),
+            (CsmsCall::Reset { hard: true }, r#"{"type":"Hard"}"#),
+            (
+                CsmsCall::Trigger { message: Trigger::DiagnosticsStatus, connector: None },
+                r#"{"requestedMessage":"DiagnosticsStatusNotification"}"#,
+            ),
+            (CsmsCall::UnlockConnector { connector: 2 }, r#"{"connectorId":2}"#),
+        ] {
+            let written = call.payload().unwrap();
+            assert_eq!(written.get(), payload);
+            assert!(read_csms_request(call.action(), &written).is_ok(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_the_schema_forbids_is_not_written() {
+        let call = CsmsCall::RemoteStart { connector: None, id_tag: "x".repeat(21) };
+        assert!(call.payload().unwrap_err().reason.contains("idTag"));
+    }
+}
