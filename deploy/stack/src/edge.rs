@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use rumqttc::{AsyncClient, EventLoop, MqttOptions};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::service::Service;
@@ -61,6 +63,11 @@ impl Edge {
         format!("http://{}", self.local)
     }
 
+    /// Who it is towards the broker.
+    pub fn identity(&self) -> Result<Identity> {
+        Ok(toml::from_str(&std::fs::read_to_string(self.service.data().join("identity.toml"))?)?)
+    }
+
     /// What the agent says about itself.
     pub async fn state(&self) -> Result<Value> {
         let url = format!("{}/api/state", self.local_url());
@@ -70,5 +77,30 @@ impl Edge {
     /// The value of a metric, summed over its labels that contain `label`.
     pub async fn metric(&self, name: &str, label: &str) -> Result<f64> {
         crate::metrics::read(&self.local_url(), name, label).await
+    }
+}
+
+/// Who a gateway is towards the broker.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Identity {
+    /// Client id and user name.
+    pub gateway: String,
+    /// The shard it belongs to.
+    pub shard: u16,
+    /// Its password.
+    pub secret: String,
+}
+
+impl Identity {
+    /// One of this gateway's topics.
+    pub fn topic(&self, rest: &str) -> String {
+        format!("evb/v1/{}/{}/{rest}", self.shard, self.gateway)
+    }
+
+    /// An MQTT client that logs in as this gateway.
+    pub fn mqtt(&self, broker: SocketAddr) -> (AsyncClient, EventLoop) {
+        let mut options = MqttOptions::new(&self.gateway, broker.ip().to_string(), broker.port());
+        options.set_credentials(&self.gateway, &self.secret);
+        AsyncClient::new(options, 16)
     }
 }

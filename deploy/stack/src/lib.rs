@@ -7,6 +7,7 @@
 pub mod cloud;
 pub mod edge;
 pub mod graphql;
+pub mod house;
 pub mod metrics;
 pub mod mosquitto;
 pub mod ports;
@@ -14,6 +15,7 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod puppet;
 pub mod service;
 pub mod wait;
 pub mod workdir;

@@ -22,13 +22,12 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts it on a free loopback port; `dir` holds `passwords` and `acl` as `cloud broker-acl mosquitto` writes them.
-    pub async fn start(dir: &Path) -> Result<Self> {
+    /// Chooses a free loopback port. Before the start, `dir` must hold `passwords` and `acl` as
+    /// `cloud broker-acl mosquitto` writes them.
+    pub fn prepare(dir: &Path) -> Result<Self> {
         let address: SocketAddr = ([127, 0, 0, 1], ports::free()?).into();
         std::fs::write(dir.join("mosquitto.conf"), config(dir, address))?;
-        let mut broker = Self { dir: dir.to_owned(), address, process: None };
-        broker.restart().await?;
-        Ok(broker)
+        Ok(Self { dir: dir.to_owned(), address, process: None })
     }
 
     /// Where it listens.
@@ -41,7 +40,7 @@ impl Mosquitto {
         self.process.take().context("mosquitto runs")?.kill9()
     }
 
-    /// Starts it again; it remembers nothing.
+    /// Starts it; it remembers nothing of an earlier life.
     pub async fn restart(&mut self) -> Result<()> {
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"]
             .into_iter()

@@ -27,8 +27,15 @@ struct Weather {
 pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
-    forwarded: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
     accepting: JoinHandle<()>,
+}
+
+/// What went through so far.
+#[derive(Debug, Default)]
+struct Traffic {
+    bytes: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl Proxy {
@@ -38,9 +45,9 @@ impl Proxy {
         let address = listener.local_addr()?;
         let fair = Weather { target, cut: false, stalled: false, delay: Duration::ZERO, drop_after: None };
         let weather = watch::Sender::new(fair);
-        let forwarded = Arc::new(AtomicU64::new(0));
-        let accepting = tokio::spawn(accept(listener, weather.subscribe(), forwarded.clone()));
-        Ok(Self { address, weather, forwarded, accepting })
+        let traffic = Arc::new(Traffic::default());
+        let accepting = tokio::spawn(accept(listener, weather.subscribe(), traffic.clone()));
+        Ok(Self { address, weather, traffic, accepting })
     }
 
     /// Where clients connect.
@@ -50,7 +57,12 @@ impl Proxy {
 
     /// Bytes forwarded so far, both ways.
     pub fn forwarded(&self) -> u64 {
-        self.forwarded.load(Ordering::Relaxed)
+        self.traffic.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Connections that [`Self::drop_after`] has closed so far.
+    pub fn dropped(&self) -> u64 {
+        self.traffic.dropped.load(Ordering::Relaxed)
     }
 
     /// Closes all connections and refuses new ones.
@@ -99,21 +111,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, forwarded: Arc<AtomicU64>) {
+async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, traffic: Arc<Traffic>) {
     while let Ok((client, _)) = listener.accept().await {
         let now = weather.borrow().clone();
         if now.cut {
             continue;
         }
-        let (weather, forwarded) = (weather.clone(), forwarded.clone());
+        let (weather, traffic) = (weather.clone(), traffic.clone());
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(now.target).await else { return };
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             // When one direction ends, so does the other: half-open connections are not what we test.
             tokio::select! {
-                () = pump(from_client, to_server, weather.clone(), now.drop_after, &forwarded) => {}
-                () = pump(from_server, to_client, weather, None, &forwarded) => {}
+                () = pump(from_client, to_server, weather.clone(), now.drop_after, &traffic) => {}
+                () = pump(from_server, to_client, weather, None, &traffic) => {}
             }
         });
     }
@@ -124,7 +136,7 @@ async fn pump(
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
     mut allowance: Option<u64>,
-    forwarded: &AtomicU64,
+    traffic: &Traffic,
 ) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -140,10 +152,14 @@ async fn pump(
             length = length.min(usize::try_from(*left).unwrap_or(length));
             *left -= length as u64;
         }
-        if to.write_all(&buffer[..length]).await.is_err() || last {
+        if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
-        forwarded.fetch_add(length as u64, Ordering::Relaxed);
+        if last {
+            traffic.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        traffic.bytes.fetch_add(length as u64, Ordering::Relaxed);
     }
 }
 

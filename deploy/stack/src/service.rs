@@ -34,7 +34,15 @@ impl Service {
     pub fn new(program: &str, data: &Path) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let program = programs::find(program)?;
-        Ok(Self { program, data: data.to_owned(), environment: BTreeMap::new(), process: None })
+        let mut service =
+            Self { program, data: data.to_owned(), environment: BTreeMap::new(), process: None };
+        service.set("EV_FAULT", service.fault_file().display());
+        Ok(service)
+    }
+
+    /// Makes the process abort, once, when it next comes to `place`: the worst moment, on demand. Debug builds only.
+    pub fn arm(&self, place: &str) -> Result<()> {
+        Ok(std::fs::write(self.fault_file(), place)?)
     }
 
     /// Sets an environment variable from the next start on.
@@ -111,6 +119,10 @@ impl Service {
 
     fn name(&self) -> String {
         self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn fault_file(&self) -> PathBuf {
+        self.data.join("fault")
     }
 
     fn log_path(&self) -> PathBuf {

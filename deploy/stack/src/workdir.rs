@@ -1,4 +1,4 @@
-//! A folder for one run: removed when all went well, kept (and named) when the thread that holds it panics.
+//! A folder for one run: removed when all went well, kept until the next run (and named) when its test panics.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,13 @@ pub struct Workdir {
 }
 
 impl Workdir {
-    /// Makes a fresh folder whose name starts with `name`.
+    /// Makes a fresh folder whose name starts with `name`, and removes those of processes that are gone.
     pub fn new(name: &str) -> Result<Self> {
         let parent = programs::target_dir()?.join("stack");
         std::fs::create_dir_all(&parent).with_context(|| format!("cannot make {}", parent.display()))?;
-        let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(&parent)?;
+        sweep(&parent)?;
+        let prefix = format!("{name}.{}.", std::process::id());
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent)?;
         Ok(Self { path: dir.keep() })
     }
 
@@ -39,4 +41,16 @@ impl Drop for Workdir {
             std::fs::remove_dir_all(&self.path).ok();
         }
     }
+}
+
+fn sweep(parent: &Path) -> Result<()> {
+    for entry in parent.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.split('.').nth(1).unwrap_or("none");
+        if !Path::new("/proc").join(owner).exists() {
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    Ok(())
 }

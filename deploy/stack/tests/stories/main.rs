@@ -4,4 +4,14 @@
 //! and a gateway of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
+mod charging;
+mod crashes;
+mod foreign_topics;
+mod offline;
+mod outages;
 mod parts;
+mod remote;
+mod repeats;
+mod replicas;
+mod story;

@@ -1,0 +1,99 @@
+//! Nonsense from outside: each piece gets the answer that the protocol or a person expects, is counted, and harms nobody.
+
+use serde_json::{Value, json};
+use stack::puppet::Puppet;
+use stack::service::Service;
+use stack::workdir::Workdir;
+
+use crate::story::{Charging, Story};
+
+#[tokio::test]
+async fn strangers_are_refused() {
+    let story = Story::begin("strangers").await;
+    let (url, password) = (story.edge.ocpp_url(), &story.site.password);
+    let unknown = Puppet::connect(&url, "NOBODY", password).await.unwrap_err().to_string();
+    let wrong = Puppet::connect(&url, "S1", "wrong").await.unwrap_err().to_string();
+    // An unknown identity answers exactly like a wrong password, so that identities cannot be probed.
+    assert_eq!((unknown.as_str(), wrong.as_str()), ("refused with 401", "refused with 401"));
+    assert!(story.edge.metric("ocpp_refused_total", "").await.unwrap() >= 2.0);
+    charges(&story).await;
+}
+
+#[tokio::test]
+async fn garbage_frames_get_call_errors_and_the_connection_lives() {
+    let story = Story::begin("garbage").await;
+    let mut station = story.station("S1").await;
+    let code = |answer: &Value| (answer[0].as_u64(), answer[2].as_str().unwrap_or("").to_owned());
+
+    station.say(r#"[2,"u1","NoSuchAction",{}]"#).await.unwrap();
+    assert_eq!(code(&station.answer("u1").await.unwrap()), (Some(4), "NotImplemented".into()));
+    station.say(r#"[2,"u2","StartTransaction",{"connectorId":1}]"#).await.unwrap();
+    let missing = code(&station.answer("u2").await.unwrap());
+    assert_eq!(missing.0, Some(4), "{missing:?}");
+    station.say(r#"[2,"u3","Heartbeat",[]]"#).await.unwrap();
+    assert_eq!(station.answer("u3").await.unwrap()[0], 4);
+    station
+        .say(r#"[2,"u4","StopTransaction",{"transactionId":"x","meterStop":1,"timestamp":"yesterday"}]"#)
+        .await
+        .unwrap();
+    assert_eq!(station.answer("u4").await.unwrap()[0], 4);
+
+    station.say("this is not JSON").await.unwrap();
+    station.say("{}").await.unwrap();
+    station.call("Heartbeat", json!({})).await.unwrap();
+    assert!(story.edge.metric("ocpp_bad_frames_total", "").await.unwrap() >= 1.0);
+    charges(&story).await;
+}
+
+#[tokio::test]
+async fn an_oversize_frame_ends_only_its_own_connection() {
+    let story = Story::begin("oversize").await;
+    let mut station = story.station("S1").await;
+    let mut other = story.station("S2").await;
+    let data = "x".repeat(4 << 20);
+    let payload = json!({ "vendorId": "big", "data": data });
+    let answered = station.call("DataTransfer", payload).await;
+    assert!(answered.is_err(), "{answered:?}");
+    other.call("Heartbeat", json!({})).await.unwrap();
+    charges(&story).await;
+}
+
+#[tokio::test]
+async fn too_deep_a_query_is_refused() {
+    let story = Story::begin("too-deep").await;
+    let mut query = "name".to_owned();
+    for _ in 0..40 {
+        query = format!("ofType {{ {query} }}");
+    }
+    let query = format!("{{ __schema {{ types {{ {query} }} }} }}");
+    let answer = story.cloud.graphql().answer(&query, json!({})).await.unwrap();
+    assert!(answer["errors"][0]["message"].is_string(), "{answer}");
+    assert!(answer["data"].is_null());
+    let text = answer.to_string();
+    assert!(!text.contains("stacktrace") && !text.contains("select "), "{text}");
+    story.driver.ask("{ me { id } }", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_typo_in_the_configuration_names_key_and_line() {
+    let dir = Workdir::new("typo").unwrap();
+    for (program, text) in [
+        ("edge-agent", "[ocpp]\nlisten = \"127.0.0.1:0\"\nheartbeet_seconds = 10\n"),
+        ("cloud", "[http]\nlisten = \"127.0.0.1:0\"\nheartbeet_seconds = 10\n"),
+    ] {
+        let file = dir.path().join(format!("{program}.toml"));
+        std::fs::write(&file, text).unwrap();
+        let service = Service::new(program, dir.path()).unwrap();
+        let error =
+            service.tool(&["run", "--config", &file.display().to_string()], "").unwrap_err().to_string();
+        assert!(error.contains("heartbeet_seconds") && error.contains("line 3"), "{program}: {error}");
+    }
+}
+
+/// The rest of the site is not disturbed.
+async fn charges(story: &Story) {
+    let mut station = story.station("S3").await;
+    let transaction = station.start(&story.site.id_tag, 0).await;
+    station.stop(transaction, 250).await;
+    assert_eq!(story.bills(1).await[0].energy_wh, 250);
+}

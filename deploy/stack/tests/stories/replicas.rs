@@ -1,0 +1,47 @@
+//! Replicas remember nothing of their own: what one takes in, the subscribers of another see at once.
+
+use serde_json::json;
+use stack::house::BrokerKind;
+
+use crate::story::{Charging, SOON, Story};
+
+const SITE: &str = "subscription($input: InputFilterSiteDto!) {
+    siteUpdated(input: $input) { site_name connector_type available total } }";
+
+#[tokio::test]
+async fn a_subscriber_of_replica_b_sees_what_replica_a_took_in() {
+    let story = Story::begin("replicas").await;
+    sees_it(&story).await;
+}
+
+#[tokio::test]
+async fn and_so_with_an_external_broker() {
+    let story = Story::with_broker("replicas-mosquitto", BrokerKind::Mosquitto).await;
+    sees_it(&story).await;
+}
+
+async fn sees_it(story: &Story) {
+    let replica = story.replica("replica-b").await.unwrap();
+    let input = json!({ "input": { "siteId": story.site.id, "connectorTypesSelected": ["Type 2"] } });
+    let mut live = replica.graphql().subscribe(SITE, input).await.unwrap();
+    let mut station = story.station("S1").await;
+    let available =
+        |wanted: f64| move |event: &serde_json::Value| event["siteUpdated"][0]["available"] == json!(wanted);
+    live.first(SOON, available(1.0)).await.unwrap();
+    let transaction = station.start(&story.site.id_tag, 0).await;
+    live.first(SOON, available(0.0)).await.unwrap();
+    station.stop(transaction, 100).await;
+    live.first(SOON, available(1.0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_replica_dies_and_the_other_takes_over() {
+    let mut story = Story::with_broker("takeover", BrokerKind::Mosquitto).await;
+    let replica = story.replica("replica-b").await.unwrap();
+    let mut station = story.station("S1").await;
+    let transaction = station.start(&story.site.id_tag, 0).await;
+    story.cloud.service().kill9().unwrap();
+    station.stop(transaction, 800).await;
+    assert_eq!(story.bills(1).await[0].energy_wh, 800);
+    drop(replica);
+}
