@@ -1,1 +1,199 @@
-//! stub
+//! The site gateway: it terminates OCPP from the chargers, decides by itself, keeps every session in SQLite, and syncs
+//! with the cloud when there is one.
+//!
+//! In OCPP terms it is a CSMS, a site-local one, and not a "Local Controller" (2.0.1 Part 4 §6): it answers by itself
+//! while the internet is away.
+//!
+//! ```text
+//! station ── ocpp::server ── ocpp::link ──► site (core decides · store commits · then replies) ◄── sync ── MQTT ── cloud
+//! ```
+
+pub mod clock;
+pub mod config;
+pub mod core;
+pub mod enroll;
+pub mod local;
+pub mod ocpp;
+pub mod site;
+pub mod store;
+pub mod sync;
+pub mod tls;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use shared::model::CommandResult;
+use shared::model::document::DocumentBody;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use clock::Clock;
+use config::Config;
+use core::Core;
+use enroll::Identity;
+use ocpp::credentials::Directory;
+use ocpp::link::Settings;
+use ocpp::server::{self, Server};
+use site::{Links, Message, Site};
+use store::{Opened, Store};
+
+/// How long the last commits may take when the agent stops.
+const STOPPING: Duration = Duration::from_secs(10);
+
+/// Runs the agent until `stop`, or until its database fails.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("creating {}", config.data_dir.display()))?;
+    let Opened { store, restored, last_committed, failed } = Store::open(&config.data_dir)?;
+    let clock = Arc::new(Clock::new(last_committed));
+    let directory = Arc::new(Directory::new(config.ocpp.max_failed_logins));
+    for document in &restored.documents {
+        if let DocumentBody::Stations(stations) = &document.body {
+            directory.replace(stations.clone());
+        }
+    }
+
+    let (to_site, inbox) = mpsc::channel(site::INBOX);
+    let (results, fast_path) = mpsc::channel(64);
+    let (documents, held) = watch::channel(Vec::new());
+    let (online, is_online) = watch::channel(false);
+    let core = Core::new(Box::new(clock::uuid_at), restored);
+    let site = Site {
+        core,
+        store: store.clone(),
+        clock: clock.clone(),
+        directory: directory.clone(),
+        results,
+        documents,
+        links: Links::default(),
+        unasked: Vec::new(),
+        stop: stop.child_token(),
+    };
+    let site = tokio::spawn(site.run(inbox));
+
+    let stations = server::listen(&config.ocpp.listen)
+        .with_context(|| format!("listening on {}", config.ocpp.listen))?;
+    let pages = TcpListener::bind(&config.local.listen).await;
+    let pages = pages.with_context(|| format!("listening on {}", config.local.listen))?;
+    announce(&config.data_dir, &stations, &pages)?;
+    let local =
+        local::Local { site: to_site.clone(), position: store.position(), online: is_online, metrics };
+    tokio::spawn(serve_pages(pages, local, stop.clone()));
+    tokio::spawn(server::serve(door(&config, directory, &to_site, &clock), stations, stop.clone()));
+    let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone() };
+    let uplink = tokio::spawn(uplink.run(config.clone(), store.clone()));
+    tokio::spawn(keep_tidy(store, clock, config.sync.keep_days));
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let outcome = until_stopped(&stop, failed, uplink).await;
+    tracing::info!("stopping: no new connections, what was received is still committed");
+    stop.cancel();
+    let _ = tokio::time::timeout(STOPPING, site).await;
+    outcome
+}
+
+/// Waits for the end: the stop signal, or a failure that only a restart mends.
+async fn until_stopped(
+    stop: &CancellationToken,
+    failed: oneshot::Receiver<anyhow::Error>,
+    uplink: tokio::task::JoinHandle<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        Ok(error) = failed => Err(error),
+        ended = uplink => ended.context("the sync task stopped")?.context("syncing with the cloud"),
+    }
+}
+
+fn door(
+    config: &Config,
+    directory: Arc<Directory>,
+    site: &mpsc::Sender<Message>,
+    clock: &Arc<Clock>,
+) -> Arc<Server> {
+    let settings = Settings {
+        heartbeat_seconds: u16::try_from(config.ocpp.heartbeat_seconds).unwrap_or(u16::MAX),
+        answer: Duration::from_secs(config.ocpp.answer_seconds.max(1)),
+        silence: Duration::from_secs(config.ocpp.silence_seconds.max(2)),
+    };
+    Arc::new(Server {
+        directory,
+        site: site.clone(),
+        settings: Arc::new(settings),
+        clock: clock.clone(),
+        connections: Arc::new(Semaphore::new(config.ocpp.max_connections)),
+        max_message_bytes: config.ocpp.max_message_bytes,
+        next_link: AtomicU64::new(1),
+    })
+}
+
+/// What the sync task needs besides the store.
+struct Uplink {
+    fast_path: mpsc::Receiver<CommandResult>,
+    held: watch::Receiver<Vec<shared::model::document::DocumentVersion>>,
+    online: watch::Sender<bool>,
+    site: mpsc::Sender<Message>,
+    clock: Arc<Clock>,
+}
+
+impl Uplink {
+    /// A gateway that is not enrolled yet serves its stations and waits.
+    async fn run(self, config: Config, store: Store) -> anyhow::Result<()> {
+        let Some(identity) = wait_for_identity(&config.data_dir).await? else { return Ok(()) };
+        tracing::info!(gateway = %identity.gateway, "syncing with the cloud");
+        let Uplink { fast_path, held, online, site, clock } = self;
+        let config = config.sync;
+        sync::Sync { identity, config, store, site, clock, results: fast_path, documents: held, online }
+            .run()
+            .await
+    }
+}
+
+async fn wait_for_identity(data_dir: &Path) -> anyhow::Result<Option<Identity>> {
+    let mut told = false;
+    loop {
+        if let Some(identity) = Identity::load(data_dir)? {
+            return Ok(Some(identity));
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!("not enrolled yet: run `edge-agent enroll`; nothing is lost meanwhile");
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+async fn serve_pages(listener: TcpListener, local: local::Local, stop: CancellationToken) {
+    let served =
+        axum::serve(listener, local::router(local)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the local pages stopped");
+    }
+}
+
+/// Once an hour, deletes what has been acknowledged for long enough.
+async fn keep_tidy(store: Store, clock: Arc<Clock>, keep_days: u32) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let since = clock.now().plus_millis(-86_400_000 * i64::from(keep_days));
+        if store.retain(since).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says where we listen: in the log, and in a file for tools, because port 0 lets the system choose.
+fn announce(data_dir: &Path, stations: &TcpListener, pages: &TcpListener) -> anyhow::Result<()> {
+    let (ocpp, local) = (stations.local_addr()?, pages.local_addr()?);
+    tracing::info!(%ocpp, %local, "listening");
+    let text = serde_json::json!({ "ocpp": ocpp.to_string(), "local": local.to_string() }).to_string();
+    let (path, draft) = (data_dir.join("listening.json"), data_dir.join("listening.json.new"));
+    std::fs::write(&draft, text)
+        .and_then(|()| std::fs::rename(&draft, &path))
+        .context("writing listening.json")
+}

@@ -1,2 +1,111 @@
-//! stub
-fn main() {}
+//! The command line of the gateway agent.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use edge_agent::config::{self, Config};
+use edge_agent::enroll;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// The site gateway of a charging site.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The configuration file; see `default-config`.
+    #[arg(long, global = true, env = "EDGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Log as JSON lines.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the site (the default).
+    Run,
+    /// Print the configuration with its defaults, commented.
+    DefaultConfig,
+    /// Check a configuration and say what is wrong with it.
+    CheckConfig,
+    /// Trade a one-time claim code for this gateway's identity.
+    Enroll {
+        /// The cloud's address, such as https://charging.example.com
+        #[arg(long)]
+        cloud: String,
+        /// The claim code that the operator gave you.
+        #[arg(long)]
+        claim: String,
+        /// The data folder; that of the configuration when absent.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.log_json);
+    // One TLS provider for the whole process, chosen here once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(cli: Cli) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Run) {
+        Command::DefaultConfig => print(config::DEFAULT),
+        Command::CheckConfig => {
+            Config::load(cli.config.as_deref())?;
+            print("the configuration is valid\n");
+        }
+        Command::Enroll { cloud, claim, data } => {
+            let data_dir = match data {
+                Some(data) => data,
+                None => Config::load(cli.config.as_deref())?.data_dir,
+            };
+            let identity = enroll::enroll(&cloud, &claim, &data_dir).await?;
+            print(&format!("enrolled as gateway {}; the agent may be started\n", identity.gateway));
+        }
+        Command::Run => {
+            let config = Config::load(cli.config.as_deref())?;
+            edge_agent::run(config, stop_signal()?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let trigger = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        trigger.cancel();
+    });
+    Ok(stop)
+}
+
+fn log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { builder.json().init() } else { builder.init() }
+}
+
+#[expect(clippy::print_stdout, reason = "what the person asked for")]
+fn print(text: &str) {
+    print!("{text}");
+}

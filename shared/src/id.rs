@@ -84,7 +84,8 @@ impl StationId {
     pub fn new(text: impl Into<String>) -> Result<Self, BadStationId> {
         let text = text.into();
         let fits = (1..=MAX_IDENTITY).contains(&text.chars().count());
-        let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':' | '\\'));
+        let clean =
+            !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':' | '\\'));
         if fits && clean { Ok(StationId(text)) } else { Err(BadStationId(text)) }
     }
 

@@ -202,6 +202,13 @@ pub struct CommandResult {
 impl CommandResult {
     /// An end without settings.
     pub fn plain(id: CommandId, outcome: Outcome, detail: impl Into<String>, at: Timestamp) -> Self {
-        CommandResult { id, outcome, detail: detail.into(), configuration: Vec::new(), unknown_keys: Vec::new(), at }
+        CommandResult {
+            id,
+            outcome,
+            detail: detail.into(),
+            configuration: Vec::new(),
+            unknown_keys: Vec::new(),
+            at,
+        }
     }
 }

@@ -57,7 +57,11 @@ mod tests {
             (0, u64::MAX, 2, Cursor::Gap),
         ];
         for (watermark, first, count, expected) in table {
-            assert_eq!(accept(watermark, first, count), expected, "W={watermark} first={first} count={count}");
+            assert_eq!(
+                accept(watermark, first, count),
+                expected,
+                "W={watermark} first={first} count={count}"
+            );
         }
     }
 

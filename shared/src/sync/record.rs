@@ -131,7 +131,9 @@ impl Event {
             Event::SessionStarted(e) => format!("start/{}", e.session),
             Event::SessionStopped(e) => format!("stop/{}", e.session),
             Event::SessionPriced(e) => format!("price/{}", e.session),
-            Event::StopUnmatched(e) => format!("unmatched/{}/{}/{}/{}", e.station, e.tx_ref, e.at.0, e.meter_stop.0),
+            Event::StopUnmatched(e) => {
+                format!("unmatched/{}/{}/{}/{}", e.station, e.tx_ref, e.at.0, e.meter_stop.0)
+            }
             Event::CommandFinished(e) => format!("command/{}", e.id),
             Event::AuthorisationDecided(_)
             | Event::SecurityNoticed(_)

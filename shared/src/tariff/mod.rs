@@ -171,8 +171,15 @@ mod tests {
             (Currency::USD, &[(Energy, 250_000, 1)], 20, 0, &[10_000], 10_000), // half a cent, up
             (Currency::USD, &[(Energy, 250_000, 1)], 19, 0, &[0], 0),
             (Currency::USD, &[(Energy, 250_000, 1000)], 1, 0, &[250_000], 250_000), // a begun kWh
-            (Currency::USD, &[(Time, 3_000_000, 60)], 0, 61, &[100_000], 100_000), // begun minutes
-            (Currency::USD, &[(Flat, 500_000, 0), (Energy, 450_000, 1)], 12_345, 9, &[500_000, 5_560_000], 6_060_000),
+            (Currency::USD, &[(Time, 3_000_000, 60)], 0, 61, &[100_000], 100_000),  // begun minutes
+            (
+                Currency::USD,
+                &[(Flat, 500_000, 0), (Energy, 450_000, 1)],
+                12_345,
+                9,
+                &[500_000, 5_560_000],
+                6_060_000,
+            ),
             (jpy, &[(Energy, 33_000_000, 1)], 1_500, 0, &[50_000_000], 50_000_000), // 49.5 yen
             (Currency::USD, &[], 10_000, 100, &[], 0),
             (Currency::USD, &[(Energy, 250_000, 1)], -5, -5, &[0], 0),
@@ -186,7 +193,8 @@ mod tests {
 
     #[test]
     fn absurd_quantities_do_not_overflow() {
-        let cost = price_quantities(Wh(i64::MAX), 0, &tariff(Currency::USD, &[(Dimension::Energy, i64::MAX, 1000)]));
+        let cost =
+            price_quantities(Wh(i64::MAX), 0, &tariff(Currency::USD, &[(Dimension::Energy, i64::MAX, 1000)]));
         assert_eq!(cost.total.micros, i64::MAX);
     }
 }

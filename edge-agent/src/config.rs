@@ -1,0 +1,197 @@
+//! One configuration: defaults, then a TOML file, then the environment. A typo is answered with its line and key.
+//!
+//! The defaults are the file that `edge-agent default-config` prints, so that what is documented is what runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// The commented default configuration.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+const ENV_PREFIX: &str = "EDGE_";
+
+/// The agent's configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the database, the identity and its secret live.
+    pub data_dir: PathBuf,
+    /// The stations' side.
+    pub ocpp: Ocpp,
+    /// The installer's side.
+    pub local: Local,
+    /// The cloud's side.
+    pub sync: Sync,
+}
+
+/// The stations' side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ocpp {
+    /// Address to listen on.
+    pub listen: String,
+    /// Seconds between heartbeats.
+    pub heartbeat_seconds: u32,
+    /// Seconds that a station may take to answer.
+    pub answer_seconds: u64,
+    /// Seconds of silence after which a station is taken for gone.
+    pub silence_seconds: u64,
+    /// Connections at most.
+    pub max_connections: usize,
+    /// Bytes of a message at most.
+    pub max_message_bytes: usize,
+    /// Failed logins per address and minute at most.
+    pub max_failed_logins: u32,
+}
+
+/// The installer's side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    /// Address to listen on.
+    pub listen: String,
+}
+
+/// The cloud's side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// Overrides the broker that enrolment named.
+    pub mqtt_url: Option<String>,
+    /// A certificate authority to trust, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Seconds before an unanswered batch is sent again.
+    pub ack_timeout_seconds: u64,
+    /// The most seconds between repeats.
+    pub ack_timeout_most_seconds: u64,
+    /// Days that acknowledged records are kept.
+    pub keep_days: u32,
+}
+
+impl Config {
+    /// Reads the configuration: the defaults, what the file says, what the environment says.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Config> {
+        let mut table: toml::Table = DEFAULT.parse().expect("the default configuration is valid TOML");
+        if let Some(path) = file {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            check_keys(&text).with_context(|| format!("in {}", path.display()))?;
+            merge(&mut table, text.parse()?);
+        }
+        overlay(&mut table, environment())?;
+        let text = toml::to_string(&table)?;
+        toml::from_str(&text).context("the configuration is not valid")
+    }
+}
+
+/// Is a fault to be injected here, once? For story tests: `EV_FAULT` names a file that holds the place's name when armed.
+pub fn fault(place: &str) -> bool {
+    let Ok(file) = std::env::var("EV_FAULT") else { return false };
+    let armed = std::fs::read_to_string(&file).is_ok_and(|named| named == place);
+    armed && std::fs::remove_file(&file).is_ok()
+}
+
+/// Reads a file by itself, every field optional, so that an error points into the file that the person wrote.
+fn check_keys(text: &str) -> anyhow::Result<()> {
+    toml::from_str::<partial::Config>(text)?;
+    Ok(())
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter_map(|(key, value)| Some((key.strip_prefix(ENV_PREFIX)?.to_lowercase(), value)))
+        .collect()
+}
+
+fn merge(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+/// `ocpp__listen` → `ocpp.listen`. A value is a number where it reads as one and the default is one.
+fn overlay(table: &mut toml::Table, variables: Vec<(String, String)>) -> anyhow::Result<()> {
+    for (name, value) in variables {
+        let mut levels: Vec<&str> = name.split("__").collect();
+        let key = levels.pop().unwrap_or_default();
+        let mut place = &mut *table;
+        for level in levels {
+            let next = place.get_mut(level).and_then(toml::Value::as_table_mut);
+            place = next.with_context(|| {
+                format!("{ENV_PREFIX}{}: there is no section {level}", name.to_uppercase())
+            })?;
+        }
+        let number = value.parse().ok().filter(|_| matches!(place.get(key), Some(toml::Value::Integer(_))));
+        place.insert(key.to_owned(), number.map_or(toml::Value::String(value), toml::Value::Integer));
+    }
+    Ok(())
+}
+
+/// The same keys, all optional.
+mod partial {
+    use serde::Deserialize;
+
+    macro_rules! optional {
+        ($name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(super) struct $name { $(#[expect(dead_code, reason = "only read to be checked")] $field: Option<$kind>),* }
+        };
+    }
+
+    optional!(Config { data_dir: String, ocpp: Ocpp, local: Local, sync: Sync });
+    optional!(Ocpp {
+        listen: String,
+        heartbeat_seconds: u32,
+        answer_seconds: u64,
+        silence_seconds: u64,
+        max_connections: usize,
+        max_message_bytes: usize,
+        max_failed_logins: u32,
+    });
+    optional!(Local { listen: String });
+    optional!(Sync {
+        mqtt_url: String,
+        ca_file: String,
+        ack_timeout_seconds: u64,
+        ack_timeout_most_seconds: u64,
+        keep_days: u32,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_a_configuration() {
+        let config = Config::load(None).unwrap();
+        assert_eq!(config.ocpp.listen, "0.0.0.0:9000");
+    }
+
+    #[test]
+    fn a_typo_names_its_line_and_key() {
+        let error = check_keys("data_dir = \"/x\"\n\n[ocpp]\nlisten = \"a\"\nheartbeat_second = 5\n")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 5") && error.contains("heartbeat_second"), "{error}");
+        let error = check_keys("[ocpp]\nheartbeat_seconds = \"often\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_has_the_last_word() {
+        let mut table: toml::Table = DEFAULT.parse().unwrap();
+        let named = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        overlay(&mut table, vec![named("ocpp__heartbeat_seconds", "7"), named("data_dir", "/tmp/x")])
+            .unwrap();
+        assert_eq!(table["ocpp"]["heartbeat_seconds"].as_integer(), Some(7));
+        assert_eq!(table["data_dir"].as_str(), Some("/tmp/x"));
+        assert!(overlay(&mut table, vec![named("oops__x", "1")]).is_err());
+    }
+}

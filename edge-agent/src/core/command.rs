@@ -1,0 +1,208 @@
+//! Remote commands: each is taken on once, carried out at most once, and ends in exactly one outcome.
+
+use shared::id::{CommandId, StationId};
+use shared::model::IdToken;
+use shared::model::command::{Command, CommandBody, CommandResult, Outcome};
+use shared::model::event::Event;
+use shared::units::Timestamp;
+
+use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, Write};
+
+/// How long an accepted remote start may take to become a session (OCPP 1.6 `ConnectionTimeOut` is usually less).
+const GRANT_MS: i64 = 5 * 60 * 1000;
+
+/// Ended commands remembered for repeats.
+const REMEMBERED: usize = 1000;
+
+/// A remote start that was put to a station: its token may charge there.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    command: CommandId,
+    station: StationId,
+    token: IdToken,
+    until: Timestamp,
+}
+
+impl Core {
+    pub(super) fn command(&mut self, now: Timestamp, command: Command, fx: &mut Effects) {
+        match self.commands.get(&command.id) {
+            Some(CommandState::Finished(result)) => fx.sends.push(Send::Result(result.clone())),
+            Some(CommandState::Open(_)) => {}
+            None if command.expires_at <= now => self.finish(command, refused(now, Outcome::Expired, ""), fx),
+            None => self.take_on(now, command, fx),
+        }
+    }
+
+    fn take_on(&mut self, now: Timestamp, command: Command, fx: &mut Effects) {
+        let ask = match self.ask_of(&command) {
+            Ok(ask) => ask,
+            Err(reason) => return self.finish(command, refused(now, Outcome::Rejected, reason), fx),
+        };
+        let Some(link) = self.stations.get(&command.station).and_then(|station| station.link) else {
+            return self.finish(
+                command,
+                refused(now, Outcome::StationOffline, "the station is not connected"),
+                fx,
+            );
+        };
+        fx.writes.push(Write::Command { command: command.clone(), result: None });
+        fx.sends.push(Send::Ask { link, command: command.id, ask });
+        self.grant(now, &command);
+        self.commands.insert(command.id, CommandState::Open(command));
+    }
+
+    fn ask_of(&self, command: &Command) -> Result<Ask, &'static str> {
+        let CommandBody::RemoteStop { session } = command.body else {
+            return Ok(Ask::Command(command.body.clone()));
+        };
+        match self.sessions.get(session) {
+            Some(running) if running.session.start.station != command.station => {
+                Err("the session is not this station's")
+            }
+            Some(running) if running.session.is_open() => {
+                Ok(Ask::RemoteStop(running.session.start.tx_ref.clone()))
+            }
+            Some(_) => Err("the session has ended"),
+            None => Err("the session is not known here"),
+        }
+    }
+
+    pub(super) fn asked(&mut self, now: Timestamp, id: CommandId, end: AskEnd, fx: &mut Effects) {
+        let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
+        let command = command.clone();
+        if end.outcome != Outcome::Accepted {
+            self.grants.retain(|grant| grant.command != id);
+        }
+        let AskEnd { outcome, detail, configuration, unknown_keys } = end;
+        let result = CommandResult { id, outcome, detail, configuration, unknown_keys, at: now };
+        self.finish(command, result, fx);
+    }
+
+    fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
+        let result = CommandResult { id: command.id, ..result };
+        fx.event(Event::CommandFinished(result.clone()));
+        fx.writes.push(Write::Command { command: command.clone(), result: Some(result.clone()) });
+        fx.sends.push(Send::Result(result.clone()));
+        self.commands.insert(command.id, CommandState::Finished(result));
+        self.forget_old_commands();
+    }
+
+    fn forget_old_commands(&mut self) {
+        if self.commands.len() <= REMEMBERED * 2 {
+            return;
+        }
+        let mut ended: Vec<(Timestamp, CommandId)> = Vec::new();
+        for (id, state) in &self.commands {
+            if let CommandState::Finished(result) = state {
+                ended.push((result.at, *id));
+            }
+        }
+        ended.sort();
+        for (_, id) in ended.iter().rev().skip(REMEMBERED) {
+            self.commands.remove(id);
+        }
+    }
+
+    // --- remote starts
+
+    fn grant(&mut self, now: Timestamp, command: &Command) {
+        if let CommandBody::RemoteStart { token, .. } = &command.body {
+            self.grants.retain(|grant| grant.until > now);
+            self.grants.push(Grant {
+                command: command.id,
+                station: command.station.clone(),
+                token: token.clone(),
+                until: now.plus_millis(GRANT_MS),
+            });
+        }
+    }
+
+    pub(super) fn granted(&self, now: Timestamp, station: &StationId, token: &IdToken) -> Option<CommandId> {
+        let fits = |g: &&Grant| g.station == *station && g.token == *token && g.until > now;
+        self.grants.iter().find(fits).map(|grant| grant.command)
+    }
+
+    /// The remote start that a session comes from; it brings forth only one.
+    pub(super) fn take_grant(
+        &mut self,
+        now: Timestamp,
+        station: &StationId,
+        token: &IdToken,
+    ) -> Option<CommandId> {
+        let command = self.granted(now, station, token)?;
+        self.grants.retain(|grant| grant.command != command);
+        Some(command)
+    }
+
+    // --- after a restart, and while a station is away
+
+    pub(super) fn restore_command(&mut self, command: Command, result: Option<CommandResult>) {
+        match result {
+            Some(result) => {
+                if result.outcome == Outcome::Accepted {
+                    self.grant(result.at, &command);
+                }
+                self.commands.insert(command.id, CommandState::Finished(result));
+            }
+            None => {
+                self.commands.insert(command.id, CommandState::Open(command));
+            }
+        }
+    }
+
+    /// A crash hid how these ended. What may run twice waits for its station; the others must not run again.
+    pub(super) fn end_interrupted_commands(&mut self, now: Timestamp, fx: &mut Effects) {
+        for command in self.open_commands() {
+            if !command.body.is_idempotent() {
+                self.finish(
+                    command,
+                    refused(now, Outcome::Unknown, "the gateway restarted while it was asked"),
+                    fx,
+                );
+            }
+        }
+    }
+
+    /// Asks a station that came back for what was interrupted.
+    pub(super) fn ask_waiting(&mut self, station: &StationId, link: LinkId, fx: &mut Effects) {
+        for command in self.open_commands() {
+            if command.station == *station && command.body.is_idempotent() {
+                let ask = Ask::Command(command.body.clone());
+                fx.sends.push(Send::Ask { link, command: command.id, ask });
+            }
+        }
+    }
+
+    pub(super) fn next_command_deadline(&self) -> Option<Timestamp> {
+        self.commands.values().filter_map(open).map(|command| command.expires_at).min()
+    }
+
+    /// A station that was asked and neither answered nor left by the command's end did not answer in time.
+    pub(super) fn expire_commands(&mut self, now: Timestamp, fx: &mut Effects) {
+        for command in self.open_commands() {
+            if command.expires_at <= now {
+                self.finish(
+                    command,
+                    refused(now, Outcome::TimedOut, "the station did not answer in time"),
+                    fx,
+                );
+            }
+        }
+    }
+
+    fn open_commands(&self) -> Vec<Command> {
+        self.commands.values().filter_map(open).cloned().collect()
+    }
+}
+
+fn open(state: &CommandState) -> Option<&Command> {
+    match state {
+        CommandState::Open(command) => Some(command),
+        CommandState::Finished(_) => None,
+    }
+}
+
+/// An end that the site decides; the command's id is filled in by `finish`.
+fn refused(now: Timestamp, outcome: Outcome, detail: &str) -> CommandResult {
+    CommandResult::plain(CommandId(uuid::Uuid::nil()), outcome, detail, now)
+}

@@ -1,0 +1,248 @@
+//! What goes into the core and what comes out, in the model's words. The protocol adapters translate.
+
+use shared::id::{CommandId, EvseNo, StationId, StationTxRef};
+use shared::model::command::{Command, CommandBody, CommandResult, ConfigurationEntry, Outcome};
+use shared::model::document::StationsDoc;
+use shared::model::event::{Event, SecurityNoticed, StatusChanged};
+use shared::model::session::StopReason;
+use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
+use shared::sync::Document;
+use shared::units::{Timestamp, Wh};
+
+use super::session::{RunningSession, StartFact};
+
+/// One connection of a station. A station that connects again has a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkId(pub u64);
+
+/// A station's call that waits for its answer, as its connection counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(pub u64);
+
+/// Something that happened to the site.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The agent has just started with the restored state.
+    Restarted,
+    /// A station said or did something.
+    Station {
+        /// Who.
+        station: StationId,
+        /// Over which connection.
+        link: LinkId,
+        /// The call to answer, if it is one.
+        call: Option<CallId>,
+        /// What.
+        fact: StationFact,
+    },
+    /// The cloud ordered something.
+    Command(Command),
+    /// An asking of a station ended.
+    Asked {
+        /// The command that asked.
+        command: CommandId,
+        /// How it ended.
+        end: AskEnd,
+    },
+    /// The cloud wants a document to be held.
+    Document(Document),
+    /// The deadline that [`super::Core::next_deadline`] named has come.
+    Tick,
+    /// The shell noticed something that an operator should see.
+    Noticed(SecurityNoticed),
+}
+
+/// What a station can say, whatever its protocol.
+#[derive(Clone, Debug)]
+pub enum StationFact {
+    /// The connection is up and authenticated.
+    Connected,
+    /// The connection is gone.
+    Disconnected,
+    /// It told who it is after a restart.
+    Booted(StationInfo),
+    /// A connector's status.
+    Status(StatusChanged),
+    /// May this token charge?
+    Authorize {
+        /// The token.
+        token: IdToken,
+    },
+    /// A session began.
+    Start(StartFact),
+    /// Meter readings, of a session if it says so.
+    Readings {
+        /// Where.
+        evse: EvseNo,
+        /// Of which session, if told.
+        tx_ref: Option<StationTxRef>,
+        /// In the order in which they were taken.
+        readings: Vec<MeterReading>,
+    },
+    /// A session ended.
+    Stop(StopFact),
+}
+
+/// A station's word that a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopFact {
+    /// Our reference as the station remembers it; some send 0 or -1.
+    pub tx_ref: Option<StationTxRef>,
+    /// Who stopped it, if told.
+    pub token: Option<IdToken>,
+    /// When, by the station's clock, if it has one.
+    pub at: Option<Timestamp>,
+    /// The register at the end, if told.
+    pub meter_stop: Option<Wh>,
+    /// Why.
+    pub reason: StopReason,
+    /// Readings that came with it.
+    pub readings: Vec<MeterReading>,
+}
+
+/// The answer to a station's call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Welcome: the time. The adapter adds the heartbeat interval.
+    Booted(Timestamp),
+    /// The token's status, its end and its group.
+    Authorized {
+        /// May it charge?
+        status: AuthStatus,
+        /// Until when.
+        expires_at: Option<Timestamp>,
+        /// Its group.
+        group: Option<String>,
+    },
+    /// The session's reference and the token's status.
+    Started {
+        /// How the station shall name the session.
+        tx_ref: StationTxRef,
+        /// May the token charge?
+        status: AuthStatus,
+    },
+    /// The session's end is kept; the status of the token that stopped it, if there was one.
+    Stopped(Option<AuthStatus>),
+    /// Heard.
+    Acknowledged,
+}
+
+/// What to ask a station for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// As the command says.
+    Command(CommandBody),
+    /// End the session with this reference.
+    RemoteStop(StationTxRef),
+}
+
+/// How an asking ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskEnd {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The station's word or the error's description.
+    pub detail: String,
+    /// Settings, if they were asked for.
+    pub configuration: Vec<ConfigurationEntry>,
+    /// Keys that the station does not know.
+    pub unknown_keys: Vec<String>,
+}
+
+impl AskEnd {
+    /// An end without settings.
+    pub fn plain(outcome: Outcome, detail: impl Into<String>) -> Self {
+        AskEnd { outcome, detail: detail.into(), configuration: Vec::new(), unknown_keys: Vec::new() }
+    }
+}
+
+/// What to do once an input is decided: first commit all `writes`, then perform the `sends`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// For the database, in order.
+    pub writes: Vec<Write>,
+    /// For the network, in order.
+    pub sends: Vec<Send>,
+}
+
+impl Effects {
+    pub(super) fn event(&mut self, event: Event) {
+        self.writes.push(Write::Event(event));
+    }
+
+    /// The facts among the writes.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.writes.iter().filter_map(|write| match write {
+            Write::Event(event) => Some(event),
+            Write::Session(_) | Write::Command { .. } | Write::Document(_) | Write::TxRefFloor(_) => None,
+        })
+    }
+}
+
+/// A change to commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A fact for the outbox.
+    Event(Event),
+    /// A session as it now stands.
+    Session(Box<RunningSession>),
+    /// A command that was taken on, or that ended.
+    Command {
+        /// The command.
+        command: Command,
+        /// Its end, if it ended.
+        result: Option<CommandResult>,
+    },
+    /// A document to hold.
+    Document(Document),
+    /// No session reference at or below this is minted again.
+    TxRefFloor(i64),
+}
+
+/// A message to send after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Send {
+    /// The answer to a station's call.
+    Reply {
+        /// The connection that called.
+        link: LinkId,
+        /// The call.
+        call: CallId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A request to a station.
+    Ask {
+        /// The connection to ask over.
+        link: LinkId,
+        /// The command that asks.
+        command: CommandId,
+        /// What for.
+        ask: Ask,
+    },
+    /// A command's end, for the fast path to the cloud.
+    Result(CommandResult),
+    /// Who may connect from now on.
+    Directory(StationsDoc),
+}
+
+/// What the database held at start.
+#[derive(Default)]
+pub struct Restored {
+    /// Open sessions, and the last closed ones.
+    pub sessions: Vec<RunningSession>,
+    /// The documents held.
+    pub documents: Vec<Document>,
+    /// Commands that are open or ended lately.
+    pub commands: Vec<StoredCommand>,
+    /// The highest session reference ever minted or seen.
+    pub tx_ref_floor: i64,
+}
+
+/// A command from the database.
+pub struct StoredCommand {
+    /// The command.
+    pub command: Command,
+    /// Its end, if it ended.
+    pub result: Option<CommandResult>,
+}

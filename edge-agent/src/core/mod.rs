@@ -1,0 +1,164 @@
+//! What the site decides, as one pure machine: no await, no clock, no randomness of its own, no SQL.
+//!
+//! `handle` turns an input into [`Effects`]: facts and state to commit, and messages to send once they are committed.
+//! The shell ([`crate::site`]) commits a whole drained batch at once, then sends. A test is
+//! `assert_eq!(core.handle(now, input), effects)`.
+
+mod authorize;
+mod command;
+mod input;
+mod live;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tx_ref;
+
+use std::collections::HashMap;
+
+use shared::id::{CommandId, StationId};
+use shared::model::command::{Command, CommandResult};
+use shared::model::document::{DocumentBody, DocumentVersion};
+use shared::model::event::{DocumentApplied, Event};
+use shared::sync::Document;
+use shared::units::Timestamp;
+
+pub use authorize::Tokens;
+pub use input::{
+    Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StationFact, StopFact, StoredCommand,
+    Write,
+};
+pub use live::{Connector, Station};
+pub use session::{Recall, RunningSession, Sessions, StartFact, StartKey, Tariffs};
+pub use tx_ref::TxRefs;
+
+/// Source of UUIDv7 bits: seeded once by the shell, so that the core stays repeatable in tests.
+pub type IdSource = Box<dyn FnMut(Timestamp) -> uuid::Uuid + std::marker::Send>;
+
+/// The site's state and its rules.
+pub struct Core {
+    ids: IdSource,
+    /// What the site's stations are doing.
+    pub stations: HashMap<StationId, Station>,
+    /// What runs, and what ran lately.
+    pub sessions: Sessions,
+    tokens: Tokens,
+    tariffs: Tariffs,
+    tx_refs: TxRefs,
+    commands: HashMap<CommandId, CommandState>,
+    grants: Vec<command::Grant>,
+    documents: HashMap<String, DocumentVersion>,
+}
+
+enum CommandState {
+    /// The station was asked, or will be when it is back.
+    Open(Command),
+    Finished(CommandResult),
+}
+
+impl Core {
+    /// A core with what the database held. Commands that a crash interrupted are dealt with by [`Input::Restarted`].
+    pub fn new(ids: IdSource, restored: Restored) -> Self {
+        let mut core = Core {
+            ids,
+            stations: HashMap::new(),
+            sessions: Sessions::default(),
+            tokens: Tokens::default(),
+            tariffs: Tariffs::default(),
+            tx_refs: TxRefs::new(restored.tx_ref_floor),
+            commands: HashMap::new(),
+            grants: Vec::new(),
+            documents: HashMap::new(),
+        };
+        for document in restored.documents {
+            core.adopt(document);
+        }
+        for session in restored.sessions {
+            core.sessions.insert(session);
+        }
+        for StoredCommand { command, result } in restored.commands {
+            core.restore_command(command, result);
+        }
+        core
+    }
+
+    /// Takes one input. Nothing in the result may be sent before its writes are committed.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Effects {
+        let mut fx = Effects::default();
+        match input {
+            Input::Restarted => self.end_interrupted_commands(now, &mut fx),
+            Input::Station { station, link, call, fact } => {
+                self.station_fact(now, station, link, call, fact, &mut fx)
+            }
+            Input::Command(command) => self.command(now, command, &mut fx),
+            Input::Asked { command, end } => self.asked(now, command, end, &mut fx),
+            Input::Document(document) => self.document(now, document, &mut fx),
+            Input::Tick => self.tick(now, &mut fx),
+            Input::Noticed(notice) => fx.event(Event::SecurityNoticed(notice)),
+        }
+        fx
+    }
+
+    /// When [`Input::Tick`] is due, if ever.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        [self.sessions.next_deadline(), self.next_command_deadline()].into_iter().flatten().min()
+    }
+
+    /// The version that is held of each document.
+    pub fn documents(&self) -> Vec<DocumentVersion> {
+        self.documents.values().cloned().collect()
+    }
+
+    fn tick(&mut self, now: Timestamp, fx: &mut Effects) {
+        self.close_superseded(now, fx);
+        self.expire_commands(now, fx);
+    }
+
+    fn station_fact(
+        &mut self,
+        now: Timestamp,
+        station: StationId,
+        link: LinkId,
+        call: Option<CallId>,
+        fact: StationFact,
+        fx: &mut Effects,
+    ) {
+        let reply = match fact {
+            StationFact::Connected => self.connected(now, station, link, fx),
+            StationFact::Disconnected => self.disconnected(now, &station, link, fx),
+            StationFact::Booted(info) => self.booted(now, &station, info, fx),
+            StationFact::Status(status) => self.status(now, status, fx),
+            StationFact::Authorize { token } => self.authorize(now, &station, token, fx),
+            StationFact::Start(start) => self.start(now, &station, start, fx),
+            StationFact::Readings { evse, tx_ref, readings } => {
+                self.metered(now, &station, evse, tx_ref.as_ref(), &readings, fx);
+                Reply::Acknowledged
+            }
+            StationFact::Stop(stop) => self.stop(now, &station, stop, fx),
+        };
+        if let Some(call) = call {
+            fx.sends.push(Send::Reply { link, call, reply });
+        }
+    }
+
+    fn document(&mut self, now: Timestamp, document: Document, fx: &mut Effects) {
+        let (name, version) = (document.body.name().to_owned(), document.version);
+        if self.documents.get(&name).is_some_and(|held| held.version >= version) {
+            return;
+        }
+        fx.writes.push(Write::Document(document.clone()));
+        fx.event(Event::DocumentApplied(DocumentApplied { name, version, at: now }));
+        if let DocumentBody::Stations(stations) = &document.body {
+            fx.sends.push(Send::Directory(stations.clone()));
+        }
+        self.adopt(document);
+    }
+
+    fn adopt(&mut self, document: Document) {
+        self.documents.insert(document.body.name().to_owned(), document.held());
+        match document.body {
+            DocumentBody::Stations(_) => {}
+            DocumentBody::Tokens(tokens) => self.tokens = Tokens::new(tokens),
+            DocumentBody::Tariffs(tariffs) => self.tariffs = Tariffs::new(tariffs),
+        }
+    }
+}

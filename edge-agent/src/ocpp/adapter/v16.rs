@@ -1,0 +1,283 @@
+//! OCPP 1.6: a charge point's connector *n* is EVSE *n*; connector 0 is the station as a whole.
+
+use serde_json::value::RawValue;
+use shared::id::{EvseNo, StationId, StationTxRef};
+use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, TriggeredMessage};
+use shared::model::event::StatusChanged;
+use shared::model::session::StopReason;
+use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
+use shared::ocpp::error::ErrorCode;
+use shared::ocpp::lenient::Time;
+use shared::ocpp::rpc::Answer;
+use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
+use shared::ocpp::v16::{
+    Confirmation, CsmsCall, Reading, StationCall, Status, Trigger, Verdict, names, station_call,
+};
+use shared::units::Timestamp;
+
+use crate::core::{Ask, AskEnd, Reply, StartFact, StationFact, StopFact};
+
+/// Before this instant (2020-01-01) a station's clock was never set (QUIRKS Q46).
+const CLOCK_SET_SINCE: Timestamp = Timestamp(1_577_836_800_000);
+/// A station's clock may run ahead of ours so far before it is taken for wrong.
+const AHEAD_MS: i64 = 24 * 3600 * 1000;
+
+/// What a station's call means.
+pub enum Meaning {
+    /// Something that the site decides.
+    Fact(StationFact),
+    /// Nothing that needs the site: the answer.
+    Answer(Box<RawValue>),
+}
+
+/// Translates a station's call.
+pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meaning {
+    Meaning::Fact(match call {
+        StationCall::Heartbeat => return Meaning::Answer(reply::heartbeat(now)),
+        StationCall::DataTransfer(_) => {
+            return Meaning::Answer(reply::data_transfer(Transferred::UnknownVendorId, None));
+        }
+        StationCall::DiagnosticsStatusNotification { .. }
+        | StationCall::FirmwareStatusNotification { .. } => {
+            return Meaning::Answer(reply::empty());
+        }
+        StationCall::Authorize { id_tag } => StationFact::Authorize { token: token(id_tag) },
+        StationCall::BootNotification(boot) => StationFact::Booted(info(*boot)),
+        StationCall::StatusNotification(status) => match status_changed(station, status, now) {
+            Some(status) => StationFact::Status(status),
+            None => return Meaning::Answer(reply::empty()),
+        },
+        StationCall::StartTransaction(start) => StationFact::Start(StartFact {
+            evse: evse(start.connector).unwrap_or(EvseNo(1)),
+            token: token(start.id_tag),
+            meter_start: start.meter_start,
+            at: trusted(start.at, now),
+        }),
+        StationCall::MeterValues(values) => StationFact::Readings {
+            evse: evse(values.connector).unwrap_or(EvseNo(0)),
+            tx_ref: tx_ref(values.transaction),
+            readings: readings(&values.readings, now),
+        },
+        StationCall::StopTransaction(stop) => StationFact::Stop(StopFact {
+            tx_ref: tx_ref(stop.transaction),
+            token: stop.id_tag.map(IdToken::new),
+            at: trusted(stop.at, now),
+            meter_stop: stop.meter_stop,
+            reason: stop_reason(stop.reason),
+            readings: readings(&stop.readings, now),
+        }),
+    })
+}
+
+/// Writes the site's answer.
+pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
+    match reply {
+        Reply::Booted(now) => reply::boot(Registration::Accepted, *now, heartbeat_seconds),
+        Reply::Authorized { status, expires_at, group } => {
+            let info =
+                TagInfo { status: tag_status(*status), expires_at: *expires_at, parent: group.clone() };
+            reply::authorize(&info)
+        }
+        Reply::Started { tx_ref, status } => {
+            let number = tx_ref.0.parse().expect("1.6 references are minted as 32-bit integers");
+            reply::start_transaction(number, &TagInfo::plain(tag_status(*status)))
+        }
+        Reply::Stopped(status) => {
+            reply::stop_transaction(status.map(|status| TagInfo::plain(tag_status(status))).as_ref())
+        }
+        Reply::Acknowledged => reply::empty(),
+    }
+}
+
+/// The request that carries an asking, or why 1.6 cannot say it.
+pub fn request(ask: &Ask) -> Result<(&'static str, Box<RawValue>), String> {
+    let call = match ask {
+        Ask::RemoteStop(tx_ref) => CsmsCall::RemoteStop {
+            transaction: tx_ref.0.parse().map_err(|_| format!("{tx_ref} is no 1.6 transaction id"))?,
+        },
+        Ask::Command(body) => csms_call(body)?,
+    };
+    let payload = call.payload().map_err(|violation| violation.reason)?;
+    Ok((call.action(), payload))
+}
+
+fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
+    let number = |evse: &Option<EvseNo>| evse.map(|evse| evse.0);
+    Ok(match body {
+        CommandBody::RemoteStart { evse, token } => {
+            CsmsCall::RemoteStart { connector: number(evse), id_tag: token.as_str().to_owned() }
+        }
+        CommandBody::RemoteStop { .. } => return Err("a remote stop needs the station's reference".into()),
+        CommandBody::Reset { hard } => CsmsCall::Reset { hard: *hard },
+        CommandBody::Unlock { evse } => CsmsCall::UnlockConnector { connector: evse.0 },
+        CommandBody::SetAvailability { evse, operative } => {
+            CsmsCall::ChangeAvailability { connector: number(evse).unwrap_or(0), operative: *operative }
+        }
+        CommandBody::GetConfiguration { keys } => CsmsCall::GetConfiguration { keys: keys.clone() },
+        CommandBody::ChangeConfiguration { key, value } => {
+            CsmsCall::ChangeConfiguration { key: key.clone(), value: value.clone() }
+        }
+        CommandBody::ClearCache => CsmsCall::ClearCache,
+        CommandBody::DataTransfer { vendor, message, data } => {
+            CsmsCall::DataTransfer { vendor: vendor.clone(), message: message.clone(), data: data.clone() }
+        }
+        CommandBody::Trigger { message, evse } => {
+            CsmsCall::Trigger { message: trigger(*message), connector: number(evse) }
+        }
+    })
+}
+
+/// How an asking ended, by what the station answered.
+pub fn ended(answer: Answer) -> AskEnd {
+    match answer {
+        Answer::Timeout => AskEnd::plain(Outcome::TimedOut, "the station did not answer in time"),
+        Answer::Error { code: ErrorCode::NotImplemented | ErrorCode::NotSupported, description } => {
+            AskEnd::plain(Outcome::NotSupported, description)
+        }
+        Answer::Error { code, description } => {
+            AskEnd::plain(Outcome::Failed, format!("{code}: {description}"))
+        }
+        Answer::Result(payload) => {
+            let read = Confirmation::read(&payload).value;
+            let (outcome, detail) = verdict(read.verdict);
+            let entry = |e: shared::ocpp::v16::ConfigurationKey| ConfigurationEntry {
+                key: e.key,
+                value: e.value,
+                readonly: e.readonly,
+            };
+            AskEnd {
+                outcome,
+                detail: read.data.unwrap_or(detail),
+                configuration: read.configuration.into_iter().map(entry).collect(),
+                unknown_keys: read.unknown_keys,
+            }
+        }
+    }
+}
+
+fn verdict(verdict: Option<Verdict>) -> (Outcome, String) {
+    let outcome = match &verdict {
+        None | Some(Verdict::Accepted | Verdict::Unlocked) => Outcome::Accepted,
+        Some(Verdict::Scheduled | Verdict::RebootRequired) => Outcome::Scheduled,
+        Some(Verdict::Rejected | Verdict::UnlockFailed) => Outcome::Rejected,
+        Some(
+            Verdict::NotSupported
+            | Verdict::NotImplemented
+            | Verdict::UnknownMessageId
+            | Verdict::UnknownVendorId,
+        ) => Outcome::NotSupported,
+        Some(Verdict::Other(_)) => Outcome::Failed,
+    };
+    let word = match verdict {
+        None => String::new(),
+        Some(Verdict::Other(word)) => format!("the station answered {word:?}"),
+        Some(known) => format!("{known:?}"),
+    };
+    (outcome, word)
+}
+
+fn status_changed(
+    station: &StationId,
+    status: station_call::StatusNotification,
+    now: Timestamp,
+) -> Option<StatusChanged> {
+    Some(StatusChanged {
+        station: station.clone(),
+        evse: evse(status.connector),
+        status: connector_status(status.status?),
+        error: status.error,
+        at: trusted(status.at, now).unwrap_or(now),
+    })
+}
+
+fn info(boot: station_call::Boot) -> StationInfo {
+    StationInfo {
+        vendor: boot.vendor.unwrap_or_default(),
+        model: boot.model.unwrap_or_default(),
+        serial: boot.serial,
+        firmware: boot.firmware,
+    }
+}
+
+fn readings(readings: &[Reading], now: Timestamp) -> Vec<MeterReading> {
+    let reading = |r: &Reading| MeterReading {
+        taken_at: trusted(r.at, now).unwrap_or(now),
+        register: r.register,
+        power: r.power,
+        current: r.current,
+        voltage: r.voltage,
+        soc: r.soc,
+    };
+    readings.iter().map(reading).collect()
+}
+
+/// A station's time, unless its clock was plainly never set or runs far ahead.
+fn trusted(time: Option<Time>, now: Timestamp) -> Option<Timestamp> {
+    let at = time?.at;
+    (at >= CLOCK_SET_SINCE && at <= now.plus_millis(AHEAD_MS)).then_some(at)
+}
+
+/// 1.6 §3.7.1 asks for an answer even to a start without a tag; an empty token is nobody's.
+fn token(id_tag: Option<String>) -> IdToken {
+    IdToken::new(id_tag.unwrap_or_default())
+}
+
+fn evse(connector: Option<u16>) -> Option<EvseNo> {
+    connector.filter(|number| *number > 0).map(EvseNo)
+}
+
+fn tx_ref(transaction: Option<i32>) -> Option<StationTxRef> {
+    transaction.map(|number| StationTxRef(number.to_string()))
+}
+
+fn tag_status(status: AuthStatus) -> TagStatus {
+    match status {
+        AuthStatus::Accepted => TagStatus::Accepted,
+        AuthStatus::Blocked => TagStatus::Blocked,
+        AuthStatus::Expired => TagStatus::Expired,
+        AuthStatus::Invalid => TagStatus::Invalid,
+        AuthStatus::ConcurrentTx => TagStatus::ConcurrentTx,
+    }
+}
+
+fn connector_status(status: Status) -> ConnectorStatus {
+    match status {
+        Status::Available => ConnectorStatus::Available,
+        Status::Preparing => ConnectorStatus::Preparing,
+        Status::Charging => ConnectorStatus::Charging,
+        Status::SuspendedEvse => ConnectorStatus::SuspendedEvse,
+        Status::SuspendedEv => ConnectorStatus::SuspendedEv,
+        Status::Finishing => ConnectorStatus::Finishing,
+        Status::Reserved => ConnectorStatus::Reserved,
+        Status::Unavailable => ConnectorStatus::Unavailable,
+        Status::Faulted => ConnectorStatus::Faulted,
+    }
+}
+
+fn stop_reason(reason: names::StopReason) -> StopReason {
+    use names::StopReason as Told;
+    match reason {
+        Told::DeAuthorized => StopReason::DeAuthorized,
+        Told::EmergencyStop => StopReason::EmergencyStop,
+        Told::EvDisconnected => StopReason::EvDisconnected,
+        Told::HardReset => StopReason::HardReset,
+        Told::Local => StopReason::Local,
+        Told::Other => StopReason::Other,
+        Told::PowerLoss => StopReason::PowerLoss,
+        Told::Reboot => StopReason::Reboot,
+        Told::Remote => StopReason::Remote,
+        Told::SoftReset => StopReason::SoftReset,
+        Told::UnlockCommand => StopReason::UnlockCommand,
+    }
+}
+
+fn trigger(message: TriggeredMessage) -> Trigger {
+    match message {
+        TriggeredMessage::BootNotification => Trigger::BootNotification,
+        TriggeredMessage::DiagnosticsStatus => Trigger::DiagnosticsStatus,
+        TriggeredMessage::FirmwareStatus => Trigger::FirmwareStatus,
+        TriggeredMessage::Heartbeat => Trigger::Heartbeat,
+        TriggeredMessage::MeterValues => Trigger::MeterValues,
+        TriggeredMessage::StatusNotification => Trigger::StatusNotification,
+    }
+}

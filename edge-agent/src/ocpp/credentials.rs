@@ -1,0 +1,195 @@
+//! Who may connect: the directory of stations and the check of their passwords.
+//!
+//! Passwords chosen by people are stored as argon2id, which is slow on purpose and would be a lever for denial of service
+//! when a thousand stations reconnect at once: what was verified once is remembered in memory as a keyed hash, hashing is
+//! limited to a few at a time, and an address that fails too often is refused unheard (SECURITY S2, CWE-307).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use shared::id::StationId;
+use shared::model::document::StationsDoc;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
+
+/// argon2 runs so many times at once at most.
+const HASHING: usize = 2;
+/// Addresses whose failures are counted at most; beyond that the count starts anew.
+const ADDRESSES: usize = 4096;
+
+/// The stations that may connect.
+pub struct Directory {
+    stations: ArcSwap<HashMap<StationId, Arc<str>>>,
+    verified: Mutex<HashMap<StationId, blake3::Hash>>,
+    key: [u8; 32],
+    hashing: Arc<Semaphore>,
+    failures: Mutex<HashMap<IpAddr, (u64, u32)>>,
+    most_failures: u32,
+}
+
+/// The answer to a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Come in.
+    Welcome,
+    /// No such station.
+    Unknown,
+    /// Wrong or missing password.
+    Wrong,
+    /// Too many failures from this address; nothing was checked.
+    TooMany,
+}
+
+impl Directory {
+    /// An empty directory: nobody may connect.
+    pub fn new(most_failures: u32) -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the operating system gives random bytes");
+        Directory {
+            stations: ArcSwap::default(),
+            verified: Mutex::default(),
+            key,
+            hashing: Arc::new(Semaphore::new(HASHING)),
+            failures: Mutex::default(),
+            most_failures,
+        }
+    }
+
+    /// Takes over a site's stations.
+    pub fn replace(&self, document: StationsDoc) {
+        let stations = document.stations.into_iter().map(|entry| (entry.station, entry.credential.into()));
+        self.stations.store(Arc::new(stations.collect()));
+    }
+
+    /// Does the directory know this station?
+    pub fn knows(&self, station: &StationId) -> bool {
+        self.stations.load().contains_key(station)
+    }
+
+    /// Checks a login. `minute` is any clock's, to count failures by.
+    pub async fn login(
+        &self,
+        station: &StationId,
+        password: Option<&[u8]>,
+        from: IpAddr,
+        minute: u64,
+    ) -> Login {
+        if self.failures_of(from, minute) >= self.most_failures {
+            return Login::TooMany;
+        }
+        let Some(credential) = self.stations.load().get(station).cloned() else {
+            self.failed(from, minute);
+            return Login::Unknown;
+        };
+        let right = match password {
+            Some(password) => self.verify(station, credential, password).await,
+            None => false,
+        };
+        if !right {
+            self.failed(from, minute);
+        }
+        if right { Login::Welcome } else { Login::Wrong }
+    }
+
+    async fn verify(&self, station: &StationId, credential: Arc<str>, password: &[u8]) -> bool {
+        let seen = blake3::Hasher::new_keyed(&self.key)
+            .update(credential.as_bytes())
+            .update(&[0])
+            .update(password)
+            .finalize();
+        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(station) == Some(&seen) {
+            return true;
+        }
+        let right = match credential.strip_prefix("sha256$") {
+            Some(rest) => verify_generated(rest, password),
+            None => self.verify_chosen(credential.clone(), password.to_vec()).await,
+        };
+        if right {
+            self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(station.clone(), seen);
+        }
+        right
+    }
+
+    async fn verify_chosen(&self, credential: Arc<str>, password: Vec<u8>) -> bool {
+        let Ok(_turn) = self.hashing.acquire().await else { return false };
+        let check = move || {
+            PasswordHash::new(&credential)
+                .is_ok_and(|hash| argon2::Argon2::default().verify_password(&password, &hash).is_ok())
+        };
+        tokio::task::spawn_blocking(check).await.unwrap_or(false)
+    }
+
+    fn failures_of(&self, from: IpAddr, minute: u64) -> u32 {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(&from).filter(|(at, _)| *at == minute).map_or(0, |(_, count)| *count)
+    }
+
+    fn failed(&self, from: IpAddr, minute: u64) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= ADDRESSES {
+            failures.clear();
+        }
+        let entry = failures.entry(from).or_insert((minute, 0));
+        *entry = if entry.0 == minute { (minute, entry.1.saturating_add(1)) } else { (minute, 1) };
+    }
+}
+
+/// `salt$digest`, both base64: SHA-256 over salt and password. Good for generated passwords only.
+fn verify_generated(salt_and_digest: &str, password: &[u8]) -> bool {
+    let Some((salt, digest)) = salt_and_digest.split_once('$') else { return false };
+    let (Ok(salt), Ok(digest)) = (STANDARD.decode(salt), STANDARD.decode(digest)) else { return false };
+    Sha256::new().chain_update(salt).chain_update(password).finalize().as_slice().ct_eq(&digest).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::model::document::StationEntry;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn directory(credential: String) -> (Directory, StationId) {
+        let directory = Directory::new(3);
+        let station = StationId::new("CP1").unwrap();
+        let entry = StationEntry { station: station.clone(), credential };
+        directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
+        (directory, station)
+    }
+
+    fn generated(password: &str) -> String {
+        let digest = Sha256::new().chain_update(b"salt").chain_update(password).finalize();
+        format!("sha256${}${}", STANDARD.encode(b"salt"), STANDARD.encode(digest))
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_comes_in_and_a_new_one_replaces_the_old() {
+        let (directory, station) = directory(generated("right"));
+        for _ in 0..2 {
+            assert_eq!(directory.login(&station, Some(b"right"), HERE, 0).await, Login::Welcome);
+        }
+        assert_eq!(directory.login(&station, Some(b"wrong"), HERE, 0).await, Login::Wrong);
+        assert_eq!(directory.login(&station, None, HERE, 0).await, Login::Wrong);
+        let entry = StationEntry { station: station.clone(), credential: generated("new") };
+        directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
+        assert_eq!(directory.login(&station, Some(b"right"), HERE, 1).await, Login::Wrong);
+        assert_eq!(directory.login(&station, Some(b"new"), HERE, 1).await, Login::Welcome);
+    }
+
+    #[tokio::test]
+    async fn guessing_is_stopped_for_the_rest_of_the_minute() {
+        let (directory, station) = directory(generated("right"));
+        let other = StationId::new("other").unwrap();
+        for _ in 0..3 {
+            assert_eq!(directory.login(&other, Some(b"x"), HERE, 7).await, Login::Unknown);
+        }
+        assert_eq!(directory.login(&station, Some(b"right"), HERE, 7).await, Login::TooMany);
+        assert_eq!(directory.login(&station, Some(b"right"), HERE, 8).await, Login::Welcome);
+    }
+}

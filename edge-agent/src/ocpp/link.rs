@@ -1,0 +1,313 @@
+//! One task per connection: frames in, facts to the site; answers and askings from the site, frames out.
+//!
+//! It never waits for the site's decision: a call goes into the site's inbox and the next frame is read. What it waits
+//! for is room in that inbox, and then the station waits at its socket: backpressure instead of loss.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use metrics::counter;
+use shared::id::{CommandId, StationId};
+use shared::model::command::Outcome;
+use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply as RpcReply};
+use shared::ocpp::v16::{StationCall, TRANSACTION_ACTIONS};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{self, Message as Ws};
+
+use super::adapter::v16::{self, Meaning};
+use crate::clock::Clock;
+use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
+use crate::site::Message;
+use crate::store::RawMessage;
+
+/// What the site wants of a connection.
+#[derive(Debug)]
+pub enum Order {
+    /// Answer a call.
+    Reply(CallId, Reply),
+    /// Ask the station.
+    Ask(CommandId, Ask),
+    /// Another connection of the same station has taken over.
+    Displaced,
+}
+
+/// Orders that may wait; a station that lets more pile up is cut off and comes back.
+pub const ORDERS: usize = 256;
+
+/// What every connection goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The interval told at boot.
+    pub heartbeat_seconds: u16,
+    /// How long a station may take to answer, or to take in what is sent.
+    pub answer: Duration,
+    /// How long it may be silent.
+    pub silence: Duration,
+}
+
+/// A connection.
+pub struct Link<S> {
+    /// Which connection.
+    pub id: LinkId,
+    /// Whose.
+    pub station: StationId,
+    /// The socket.
+    pub ws: WebSocketStream<S>,
+    /// The site.
+    pub site: mpsc::Sender<Message>,
+    /// From the site.
+    pub orders: mpsc::Receiver<Order>,
+    /// What to go by.
+    pub settings: Arc<Settings>,
+    /// The clock.
+    pub clock: Arc<Clock>,
+}
+
+/// Why a connection ends.
+enum End {
+    Gone,
+    Failed(String),
+    Close(CloseCode, &'static str),
+}
+
+struct Running<S> {
+    link: Link<S>,
+    peer: Peer<CommandId>,
+    calls: HashMap<CallId, CallKey>,
+    next_call: u64,
+    heard: Instant,
+    pinged: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
+    /// Runs until either side ends the connection.
+    pub async fn run(self) {
+        let limits = Limits { mended: TRANSACTION_ACTIONS, ..Limits::default() };
+        let prefix = format!("{}-", self.id.0);
+        let peer = Peer::new(prefix, limits);
+        let mut running = Running {
+            link: self,
+            peer,
+            calls: HashMap::new(),
+            next_call: 0,
+            heard: Instant::now(),
+            pinged: false,
+        };
+        let end = running.serve().await;
+        running.leave(end).await;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
+    async fn serve(&mut self) -> End {
+        loop {
+            let wake = self.wake();
+            let step = tokio::select! {
+                frame = self.link.ws.next() => self.heard(frame).await,
+                order = self.link.orders.recv() => self.obey(order).await,
+                () = tokio::time::sleep_until(wake) => self.watch().await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+            if let Err(end) = self.poll().await {
+                return end;
+            }
+        }
+    }
+
+    async fn heard(&mut self, frame: Option<Result<Ws, tungstenite::Error>>) -> Result<(), End> {
+        self.heard = Instant::now();
+        self.pinged = false;
+        match frame {
+            None | Some(Ok(Ws::Close(_))) => Err(End::Gone),
+            Some(Ok(Ws::Text(text))) => self.received(text.as_str()).await,
+            Some(Ok(Ws::Binary(_))) => {
+                counter!("edge_frames_bad_total", "why" => "binary").increment(1);
+                Err(End::Close(CloseCode::Unsupported, "OCPP-J is text"))
+            }
+            Some(Ok(Ws::Ping(_) | Ws::Pong(_) | Ws::Frame(_))) => Ok(()),
+            Some(Err(tungstenite::Error::Capacity(_))) => {
+                counter!("edge_frames_bad_total", "why" => "too large").increment(1);
+                Err(End::Close(CloseCode::Size, "the message is too large"))
+            }
+            Some(Err(error)) => Err(End::Failed(error.to_string())),
+        }
+    }
+
+    async fn received(&mut self, text: &str) -> Result<(), End> {
+        match self.peer.receive(text) {
+            Received::Call { key, action, payload, mended } => {
+                counter!("edge_calls_total").increment(1);
+                match StationCall::read(&action, &payload) {
+                    Ok(read) => {
+                        let odd = mended || !read.findings.is_empty();
+                        if odd {
+                            counter!("edge_frames_odd_total").increment(1);
+                            tracing::debug!(station = %self.link.station, action, findings = ?read.findings, "odd message");
+                        }
+                        self.called(key, read.value, text, odd).await
+                    }
+                    Err(code) => {
+                        counter!("edge_frames_bad_total", "why" => "unknown action").increment(1);
+                        let reply = RpcReply::Error(code, format!("{action:.50} is not known here"));
+                        self.reply(key, &reply).await
+                    }
+                }
+            }
+            Received::Replay(text) => self.send(Ws::text(text)).await,
+            Received::Answered { ticket, answer } => self.answered(ticket, answer).await,
+            Received::Bad { reply, bad } => {
+                counter!("edge_frames_bad_total", "why" => "not a frame").increment(1);
+                tracing::info!(station = %self.link.station, reason = bad.reason, "a message that is no OCPP-J frame");
+                match reply {
+                    Some(text) => self.send(Ws::text(text)).await,
+                    None => Ok(()),
+                }
+            }
+            Received::Repeat | Received::Late(_) | Received::Unasked | Received::Ignored => Ok(()),
+        }
+    }
+
+    async fn called(&mut self, key: CallKey, call: StationCall, text: &str, odd: bool) -> Result<(), End> {
+        let bills = matches!(call, StationCall::StartTransaction(_) | StationCall::StopTransaction(_));
+        let keep = bills || (odd && TRANSACTION_ACTIONS.contains(&call.action()));
+        match v16::meaning(&self.link.station, call, self.link.clock.now()) {
+            Meaning::Answer(payload) => self.reply(key, &RpcReply::Result(payload)).await,
+            Meaning::Fact(fact) => {
+                self.next_call += 1;
+                let call = CallId(self.next_call);
+                self.calls.insert(call, key);
+                let raw =
+                    keep.then(|| RawMessage { station: self.link.station.clone(), text: text.to_owned() });
+                self.tell(Some(call), fact, raw).await
+            }
+        }
+    }
+
+    async fn answered(&mut self, command: CommandId, answer: Answer) -> Result<(), End> {
+        let end = v16::ended(answer);
+        self.inform(Message::Input(Input::Asked { command, end })).await
+    }
+
+    async fn obey(&mut self, order: Option<Order>) -> Result<(), End> {
+        match order {
+            None => Err(End::Close(CloseCode::Away, "the gateway restarts")),
+            Some(Order::Displaced) => Err(End::Close(CloseCode::Policy, "a newer connection took over")),
+            Some(Order::Reply(call, reply)) => match self.calls.remove(&call) {
+                Some(key) => {
+                    let payload = v16::answer(&reply, self.link.settings.heartbeat_seconds);
+                    self.reply(key, &RpcReply::Result(payload)).await
+                }
+                None => Ok(()),
+            },
+            Some(Order::Ask(command, ask)) => self.ask(command, &ask).await,
+        }
+    }
+
+    async fn ask(&mut self, command: CommandId, ask: &Ask) -> Result<(), End> {
+        let timeout = u64::try_from(self.link.settings.answer.as_millis()).unwrap_or(u64::MAX);
+        let refused = match v16::request(ask) {
+            Err(reason) => AskEnd::plain(Outcome::Rejected, reason),
+            Ok((action, payload)) => {
+                match self.peer.call(Outgoing { ticket: command, action, payload, timeout }) {
+                    Ok(()) => return Ok(()),
+                    Err(_) => AskEnd::plain(Outcome::Failed, "too many requests wait for this station"),
+                }
+            }
+        };
+        self.inform(Message::Input(Input::Asked { command, end: refused })).await
+    }
+
+    /// Sends what is due, and ends what was not answered.
+    async fn poll(&mut self) -> Result<(), End> {
+        while let Some(due) = self.peer.poll(self.link.clock.mono_ms()) {
+            match due {
+                Due::Send(text) => self.send(Ws::text(text)).await?,
+                Due::TimedOut(command) => self.answered(command, Answer::Timeout).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Half of the silence allowed passes in peace, then a ping asks for a sign of life; any frame is one (Q5).
+    async fn watch(&mut self) -> Result<(), End> {
+        if self.heard.elapsed() >= self.link.settings.silence {
+            return Err(End::Failed("silent for too long".into()));
+        }
+        if self.heard.elapsed() >= self.link.settings.silence / 2 && !self.pinged {
+            self.pinged = true;
+            return self.send(Ws::Ping(bytes::Bytes::new())).await;
+        }
+        Ok(())
+    }
+
+    fn wake(&self) -> Instant {
+        let silence = self.link.settings.silence;
+        let quiet = self.heard + if self.pinged { silence } else { silence / 2 };
+        let answer = self.peer.next_deadline().map(|deadline| {
+            Instant::now() + Duration::from_millis(deadline.saturating_sub(self.link.clock.mono_ms()))
+        });
+        answer.map_or(quiet, |answer| answer.min(quiet))
+    }
+
+    async fn reply(&mut self, key: CallKey, reply: &RpcReply) -> Result<(), End> {
+        let text = self.peer.reply(key, reply);
+        self.send(Ws::text(text)).await
+    }
+
+    async fn send(&mut self, message: Ws) -> Result<(), End> {
+        match timeout(self.link.settings.answer, self.link.ws.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(End::Failed(error.to_string())),
+            Err(_) => Err(End::Failed("the station does not read".into())),
+        }
+    }
+
+    async fn tell(
+        &mut self,
+        call: Option<CallId>,
+        fact: StationFact,
+        raw: Option<RawMessage>,
+    ) -> Result<(), End> {
+        let (station, link) = (self.link.station.clone(), self.link.id);
+        self.inform(Message::Station { input: Input::Station { station, link, call, fact }, raw }).await
+    }
+
+    async fn inform(&mut self, message: Message) -> Result<(), End> {
+        self.link.site.send(message).await.map_err(|_| End::Close(CloseCode::Away, "the gateway restarts"))
+    }
+
+    /// What was asked and not answered never will be.
+    async fn leave(mut self, end: End) {
+        match end {
+            End::Gone => tracing::info!(station = %self.link.station, "station left"),
+            End::Failed(reason) => tracing::info!(station = %self.link.station, reason, "connection lost"),
+            End::Close(code, reason) => {
+                tracing::info!(station = %self.link.station, reason, "connection closed");
+                let frame = CloseFrame { code, reason: reason.into() };
+                let _ = timeout(Duration::from_secs(2), self.link.ws.close(Some(frame))).await;
+            }
+        }
+        let (site, station, link) = (self.link.site, self.link.station, self.link.id);
+        self.link.orders.close();
+        let mut unanswered = self.peer.close();
+        while let Ok(order) = self.link.orders.try_recv() {
+            if let Order::Ask(command, _) = order {
+                unanswered.push(command);
+            }
+        }
+        for command in unanswered {
+            let end = AskEnd::plain(Outcome::StationOffline, "the station left before it answered");
+            let _ = site.send(Message::Input(Input::Asked { command, end })).await;
+        }
+        let _ = site.send(Message::LinkDown { station, link }).await;
+    }
+}

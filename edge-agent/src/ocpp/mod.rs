@@ -1,0 +1,6 @@
+//! The stations' side: HTTP upgrade and login, one task per connection, one adapter per OCPP version.
+
+pub mod adapter;
+pub mod credentials;
+pub mod link;
+pub mod server;

@@ -1,0 +1,298 @@
+//! The stations' door: TCP, HTTP upgrade, login, subprotocol. OCPP-J 1.6 §3.
+//!
+//! hyper carries the handshake and hands the socket over: a connection then costs one small task and 4 KiB buffers.
+//! Unknown stations get 404 (errata-J 3.4), wrong passwords 401. A station that offers no version of ours is upgraded
+//! without one and closed at once (§3.2).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::Incoming;
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::counter;
+use percent_encoding::percent_decode_str;
+use shared::id::StationId;
+use shared::ocpp::v16::SUBPROTOCOL;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
+use tokio_util::sync::CancellationToken;
+
+use super::credentials::{Directory, Login};
+use super::link::{Link, ORDERS, Settings};
+use crate::clock::Clock;
+use crate::core::LinkId;
+use crate::site::Message;
+
+/// How long a handshake may take (slowloris).
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The largest request head.
+const HEAD_BYTES: usize = 16 * 1024;
+/// A reconnect storm waits in the kernel, not in retransmitted handshakes.
+const BACKLOG: u32 = 4096;
+
+/// The door.
+pub struct Server {
+    /// Who may come in.
+    pub directory: Arc<Directory>,
+    /// Where connections report.
+    pub site: mpsc::Sender<Message>,
+    /// What they go by.
+    pub settings: Arc<Settings>,
+    /// The clock.
+    pub clock: Arc<Clock>,
+    /// Connections at most.
+    pub connections: Arc<Semaphore>,
+    /// Bytes of a message at most.
+    pub max_message_bytes: usize,
+    /// Numbers the connections of this process.
+    pub next_link: AtomicU64,
+}
+
+/// Opens the listening socket.
+pub fn listen(address: &str) -> std::io::Result<TcpListener> {
+    let address: SocketAddr = address
+        .parse()
+        .map_err(|_| std::io::Error::other(format!("{address:?} is no address such as 0.0.0.0:9000")))?;
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4()? } else { tokio::net::TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts until `stop`. Connections that run are ended by the site when it closes their orders.
+pub async fn serve(server: Arc<Server>, listener: TcpListener, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((socket, from)) => accept(&server, socket, from),
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn accept(server: &Arc<Server>, socket: TcpStream, from: SocketAddr) {
+    let Ok(permit) = server.connections.clone().try_acquire_owned() else {
+        counter!("edge_logins_total", "result" => "full").increment(1);
+        return;
+    };
+    let _ = socket.set_nodelay(true);
+    let permit = Arc::new(std::sync::Mutex::new(Some(permit)));
+    let server = server.clone();
+    tokio::spawn(async move {
+        let service = hyper::service::service_fn(move |request| {
+            let (server, permit) = (server.clone(), permit.clone());
+            async move { Ok::<_, std::convert::Infallible>(server.answer(request, from.ip(), &permit).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HANDSHAKE)
+            .max_buf_size(HEAD_BYTES)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades();
+        if let Err(error) = connection.await {
+            tracing::debug!(%from, %error, "a handshake failed");
+        }
+    });
+}
+
+type Permit = Arc<std::sync::Mutex<Option<OwnedSemaphorePermit>>>;
+
+impl Server {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        from: IpAddr,
+        permit: &Permit,
+    ) -> Response<Body> {
+        let Some(identity) = identity(request.uri().path()) else {
+            return refuse(StatusCode::NOT_FOUND, "no_such_path", "stations connect to /ocpp/{identity}");
+        };
+        let password = password(request.headers(), &identity);
+        match self.directory.login(&identity, password.as_deref(), from, self.clock.mono_ms() / 60_000).await
+        {
+            Login::Welcome => {}
+            Login::Unknown => {
+                tracing::info!(station = %identity, %from, "an unknown station was refused");
+                return refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here");
+            }
+            Login::Wrong => {
+                tracing::info!(station = %identity, %from, "a wrong or missing password was refused");
+                let mut response =
+                    refuse(StatusCode::UNAUTHORIZED, "wrong_password", "wrong or missing password");
+                response
+                    .headers_mut()
+                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"OCPP\""));
+                return response;
+            }
+            Login::TooMany => {
+                return refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins");
+            }
+        }
+        let permit = permit.lock().ok().and_then(|mut permit| permit.take());
+        match upgrade(&request) {
+            Ok((accept, offered)) => self.welcome(request, identity, &accept, offered, permit),
+            Err(reason) => refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
+        }
+    }
+
+    fn welcome(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        station: StationId,
+        accept: &str,
+        offered: bool,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Response<Body> {
+        let upgraded = hyper::upgrade::on(request);
+        tokio::spawn(async move {
+            let Ok(socket) = upgraded.await else { return };
+            let config = WebSocketConfig::default()
+                .read_buffer_size(4096)
+                .write_buffer_size(0)
+                .max_message_size(Some(self.max_message_bytes))
+                .max_frame_size(Some(self.max_message_bytes));
+            let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
+            // The connection is a task of its own: this one's handshake state would stay with it for life.
+            tokio::spawn(self.connect(station, ws, offered, permit));
+        });
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Ok(accept) = HeaderValue::from_str(accept) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if offered {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        }
+        response
+    }
+
+    async fn connect(
+        self: Arc<Self>,
+        station: StationId,
+        mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
+        offered: bool,
+        _permit: Option<OwnedSemaphorePermit>,
+    ) {
+        if !offered {
+            counter!("edge_logins_total", "result" => "no_common_version").increment(1);
+            tracing::info!(%station, "the station offers no OCPP version that is spoken here");
+            let frame =
+                CloseFrame { code: CloseCode::Protocol, reason: "offer the subprotocol ocpp1.6".into() };
+            let _ = tokio::time::timeout(HANDSHAKE, ws.close(Some(frame))).await;
+            return;
+        }
+        counter!("edge_logins_total", "result" => "welcome").increment(1);
+        let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
+        let (orders, from_site) = mpsc::channel(ORDERS);
+        tracing::debug!(%station, "station connected");
+        if self.site.send(Message::LinkUp { station: station.clone(), link: id, orders }).await.is_err() {
+            return;
+        }
+        let link = Link {
+            id,
+            station,
+            ws,
+            site: self.site.clone(),
+            orders: from_site,
+            settings: self.settings.clone(),
+            clock: self.clock.clone(),
+        };
+        drop(self);
+        link.run().await;
+    }
+}
+
+/// The station that a path names.
+fn identity(path: &str) -> Option<StationId> {
+    let encoded = path.strip_prefix("/ocpp/")?;
+    let text = percent_decode_str(encoded).decode_utf8().ok()?;
+    StationId::new(text).ok()
+}
+
+/// The password of Basic credentials whose user is the station. Passwords are bytes: not every one is UTF-8.
+fn password(headers: &HeaderMap, station: &StationId) -> Option<Vec<u8>> {
+    let header = headers.get(AUTHORIZATION)?.as_bytes();
+    let (scheme, encoded) = header.split_at_checked(6)?;
+    let decoded =
+        STANDARD.decode(encoded.trim_ascii()).ok().filter(|_| scheme.eq_ignore_ascii_case(b"basic "))?;
+    let user_and_colon = station.as_str().len() + 1;
+    let (user, password) = decoded.split_at_checked(user_and_colon)?;
+    (user.strip_suffix(b":")? == station.as_str().as_bytes()).then(|| password.to_vec())
+}
+
+/// The accept key of a WebSocket request, and whether it offers a version of ours.
+fn upgrade(request: &Request<Incoming>) -> Result<(String, bool), &'static str> {
+    let headers = request.headers();
+    if !has_token(headers, UPGRADE, "websocket") || !has_token(headers, CONNECTION, "upgrade") {
+        return Err("this is a WebSocket address");
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err("WebSocket version 13 is spoken here");
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or("the WebSocket key is missing")?;
+    Ok((derive_accept_key(key.as_bytes()), has_token(headers, SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)))
+}
+
+fn has_token(headers: &HeaderMap, name: hyper::header::HeaderName, token: &str) -> bool {
+    let lists = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+fn refuse(status: StatusCode, result: &'static str, reason: &'static str) -> Response<Body> {
+    counter!("edge_logins_total", "result" => result).increment(1);
+    let mut response = Response::new(Body::from(format!("{reason}\n")));
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_is_percent_decoded_and_checked() {
+        assert_eq!(identity("/ocpp/CP%20").map(|s| s.to_string()), None);
+        assert_eq!(identity("/ocpp/DE%2AABC").unwrap().as_str(), "DE*ABC");
+        assert_eq!(identity("/ocpp/"), None);
+        assert_eq!(identity("/other/CP1"), None);
+        assert_eq!(identity("/ocpp/a/b"), None);
+    }
+
+    #[test]
+    fn the_basic_user_must_be_the_station_and_the_password_may_hold_anything() {
+        let station = StationId::new("CP1").unwrap();
+        let header = |bytes: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(bytes)).parse().unwrap());
+            headers
+        };
+        assert_eq!(password(&header(b"CP1:a:b\xff"), &station).as_deref(), Some(&b"a:b\xff"[..]));
+        assert_eq!(password(&header(b"CP2:x"), &station), None);
+        assert_eq!(password(&header(b"CP1"), &station), None);
+        assert_eq!(password(&HeaderMap::new(), &station), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! The outbox: facts in order, numbered without gaps, kept until the cloud has committed them.
+
+use rusqlite::{Connection, Transaction, params};
+use shared::id::BootId;
+use shared::model::{Event, Lane};
+use shared::sync::{ClockQuality, Header, MAX_BATCH_BYTES, Record};
+use shared::units::Timestamp;
+use uuid::Uuid;
+
+use super::Stamp;
+
+/// Roughly what a record's header takes on the wire.
+const HEADER_BYTES: usize = 80;
+
+/// Appends a fact under the next number of its lane.
+pub(super) fn append(
+    db: &Transaction<'_>,
+    stamp: &Stamp,
+    seq: u64,
+    key: &str,
+    event: &Event,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "insert into outbox (lane, seq, kind, kind_ver, occurred_at, clock, boot, mono_ms, key, body)
+         values (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        lane_number(event.lane()),
+        signed(seq),
+        event.kind(),
+        stamp.at.0,
+        clock_number(stamp.clock),
+        stamp.boot.0.as_bytes(),
+        signed(stamp.mono_ms),
+        key,
+        event.body(),
+    ])?;
+    Ok(())
+}
+
+/// Records of a lane after a number, as many as fit a batch.
+pub(super) fn records(
+    db: &Connection,
+    lane: Lane,
+    after: u64,
+    limit: usize,
+) -> anyhow::Result<Vec<(u64, Record)>> {
+    let mut query = db.prepare_cached(
+        "select seq, kind, kind_ver, occurred_at, clock, boot, mono_ms, key, body from outbox
+         where lane = ?1 and seq > ?2 order by seq limit ?3",
+    )?;
+    let limit = i64::try_from(limit)?;
+    let rows = query.query_map(params![lane_number(lane), signed(after), limit], |row| {
+        let header = Header {
+            kind: row.get(1)?,
+            kind_ver: row.get(2)?,
+            occurred_at: Timestamp(row.get(3)?),
+            clock: clock_of(row.get(4)?),
+            boot: BootId(Uuid::from_bytes(row.get(5)?)),
+            mono_ms: row.get::<_, i64>(6)?.unsigned_abs(),
+            key: row.get(7)?,
+        };
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), Record { header, body: row.get(8)? }))
+    })?;
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let (seq, record) = row?;
+        bytes += HEADER_BYTES + record.body.len();
+        if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
+            break;
+        }
+        batch.push((seq, record));
+    }
+    Ok(batch)
+}
+
+/// Deletes what the cloud has committed, but billing records only when they are older than `billing_since`.
+pub(super) fn delete_acked(
+    db: &Transaction<'_>,
+    lane: Lane,
+    acked: u64,
+    before: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("delete from outbox where lane = ?1 and seq <= ?2 and occurred_at < ?3")?
+        .execute(params![lane_number(lane), signed(acked), before.map_or(i64::MAX, |before| before.0),])?;
+    Ok(())
+}
+
+/// Numbers a lane's records anew from 1; returns the new head.
+pub(super) fn renumber(db: &Transaction<'_>, lane: Lane) -> rusqlite::Result<u64> {
+    let lane = lane_number(lane);
+    let numbers: Vec<i64> = db
+        .prepare_cached("select seq from outbox where lane = ?1 order by seq")?
+        .query_map([lane], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut update = db.prepare_cached("update outbox set seq = ?3 where lane = ?1 and seq = ?2")?;
+    for (new, old) in (1_i64..).zip(&numbers) {
+        if new != *old {
+            update.execute(params![lane, old, new])?;
+        }
+    }
+    Ok(u64::try_from(numbers.len()).unwrap_or(u64::MAX))
+}
+
+/// A lane's number in the database.
+pub(super) fn lane_number(lane: Lane) -> i64 {
+    match lane {
+        Lane::Billing => 0,
+        Lane::Meter => 1,
+        Lane::Status => 2,
+    }
+}
+
+/// SQLite's integers are signed; our counters never reach the sign.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn clock_number(clock: ClockQuality) -> i64 {
+    match clock {
+        ClockQuality::Synced => 0,
+        ClockQuality::Assumed => 1,
+        ClockQuality::Unset => 2,
+    }
+}
+
+fn clock_of(number: i64) -> ClockQuality {
+    match number {
+        0 => ClockQuality::Synced,
+        1 => ClockQuality::Assumed,
+        _ => ClockQuality::Unset,
+    }
+}

@@ -1,0 +1,83 @@
+//! What a restarted agent goes on from.
+
+use anyhow::Context;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use shared::sync::Document;
+use shared::units::Timestamp;
+
+use super::writer::get_meta;
+use crate::core::{Recall, Restored, RunningSession, StoredCommand};
+
+/// Closed sessions to take into memory at start; older ones are recalled when needed.
+const RECENT_SESSIONS: i64 = 1000;
+/// Commands to take into memory at start, besides those that are open.
+const RECENT_COMMANDS: i64 = 1000;
+
+pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
+    let floor =
+        get_meta(db, "tx_ref_floor")?.map(|text| text.parse()).transpose().context("reading tx_ref_floor")?;
+    Ok(Restored {
+        sessions: sessions(db).context("reading sessions")?,
+        documents: documents(db).context("reading documents")?,
+        commands: commands(db).context("reading commands")?,
+        tx_ref_floor: floor.unwrap_or(0),
+    })
+}
+
+pub(super) fn last_committed(db: &Connection) -> anyhow::Result<Option<Timestamp>> {
+    let text = get_meta(db, "last_committed")?;
+    text.map(|text| text.parse().map(Timestamp)).transpose().context("reading last_committed")
+}
+
+pub(super) fn recall(db: &Connection, what: &Recall) -> anyhow::Result<Option<RunningSession>> {
+    let text: Option<String> = match what {
+        Recall::Start(key) => db
+            .prepare_cached("select state from sessions where start_key = ?1")?
+            .query_row([&key.0], |row| row.get(0))
+            .optional()?,
+        Recall::TxRef(station, tx_ref) => db
+            .prepare_cached("select state from sessions where station = ?1 and tx_ref = ?2")?
+            .query_row([station.as_str(), &tx_ref.0], |row| row.get(0))
+            .optional()?,
+    };
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+fn sessions(db: &Connection) -> anyhow::Result<Vec<RunningSession>> {
+    let mut query = db.prepare(
+        "select state from sessions where open = 1
+         union all
+         select state from (select state from sessions where open = 0 order by id desc limit ?1)",
+    )?;
+    let texts = query.query_map([RECENT_SESSIONS], |row| row.get::<_, String>(0))?;
+    texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+}
+
+fn documents(db: &Connection) -> anyhow::Result<Vec<Document>> {
+    let mut query = db.prepare("select version, body from documents")?;
+    let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    rows.map(|row| {
+        let (version, body) = row?;
+        Ok(Document { version: version.unsigned_abs(), body: postcard::from_bytes(&body)? })
+    })
+    .collect()
+}
+
+fn commands(db: &Connection) -> anyhow::Result<Vec<StoredCommand>> {
+    let mut query = db.prepare(
+        "select command, result from commands where result is null
+         union all
+         select command, result from (select * from commands where result is not null order by received_at desc limit ?1)",
+    )?;
+    let rows = query.query_map(params![RECENT_COMMANDS], stored_command)?;
+    rows.map(|row| {
+        let (command, result) = row?;
+        let result = result.map(|text| serde_json::from_str(&text)).transpose()?;
+        Ok(StoredCommand { command: serde_json::from_str(&command)?, result })
+    })
+    .collect()
+}
+
+fn stored_command(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
+    Ok((row.get(0)?, row.get(1)?))
+}

@@ -1,0 +1,411 @@
+//! The gateway's half of the sync protocol as a pure machine: what to send next, given what was heard and when.
+//!
+//! One unacknowledged batch in flight per lane; billing first. Time is milliseconds on any monotonic clock.
+
+use shared::id::Epoch;
+use shared::model::Lane;
+use shared::sync::v1::PerLane;
+use shared::sync::{Ack, MAX_BATCH_RECORDS, Verdict, Welcome};
+
+/// When to repeat what was not answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The first wait.
+    pub first_ms: u64,
+    /// The longest.
+    pub most_ms: u64,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The broker took us in.
+    Connected,
+    /// The broker is gone.
+    Disconnected,
+    /// The cloud answered our hello.
+    Welcome(Welcome),
+    /// The cloud answered a batch.
+    Ack(Ack),
+    /// Something was committed here: the database's position.
+    Committed {
+        /// The epoch.
+        epoch: Epoch,
+        /// The last numbers, by lane.
+        heads: PerLane,
+    },
+    /// A deadline came.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Introduce ourselves.
+    Hello,
+    /// Send the records of a lane after this number.
+    Send {
+        /// Which lane.
+        lane: Lane,
+        /// After which number.
+        after: u64,
+        /// How many at most.
+        limit: usize,
+    },
+    /// The cloud has committed so far.
+    Acked {
+        /// Which lane.
+        lane: Lane,
+        /// Up to which number.
+        watermark: u64,
+    },
+    /// Begin a new epoch, then say hello again.
+    NewEpoch {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Nothing can be done before a person looks.
+    Stuck {
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Down,
+    /// Hello sent, no welcome yet.
+    Greeting {
+        since: u64,
+        tries: u32,
+    },
+    /// A new epoch was asked for; waiting for its commit.
+    Renewing,
+    Ready,
+    Stuck,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct LaneState {
+    head: u64,
+    acked: u64,
+    flight: Option<Flight>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    since: u64,
+    tries: u32,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    patience: Patience,
+    epoch: Epoch,
+    phase: Phase,
+    lanes: [LaneState; 3],
+    window: usize,
+    paused_until: u64,
+    jitter: u64,
+}
+
+impl Machine {
+    /// A machine that is not connected. `seed` spreads the repeats of many gateways.
+    pub fn new(epoch: Epoch, heads: PerLane, acked: PerLane, patience: Patience, seed: u64) -> Self {
+        let mut machine = Machine {
+            patience,
+            epoch,
+            phase: Phase::Down,
+            lanes: [LaneState::default(); 3],
+            window: MAX_BATCH_RECORDS,
+            paused_until: 0,
+            jitter: seed | 1,
+        };
+        for (lane, (head, acked)) in machine.lanes.iter_mut().zip(heads.into_iter().zip(acked)) {
+            *lane = LaneState { head, acked, flight: None };
+        }
+        machine
+    }
+
+    /// Takes what was heard at `now` and says what to do.
+    pub fn on(&mut self, now: u64, heard: Heard) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match heard {
+            Heard::Connected => self.greet(now, 0, &mut actions),
+            Heard::Disconnected => self.disconnected(),
+            Heard::Welcome(welcome) => self.welcomed(now, welcome, &mut actions),
+            Heard::Ack(ack) => self.acked(now, ack, &mut actions),
+            Heard::Committed { epoch, heads } => self.committed(now, epoch, heads, &mut actions),
+            Heard::Tick => self.repeat_hello(now, &mut actions),
+        }
+        self.drain(now, &mut actions);
+        actions
+    }
+
+    /// When [`Heard::Tick`] is due, if ever.
+    pub fn deadline(&mut self) -> Option<u64> {
+        match self.phase {
+            Phase::Down | Phase::Renewing | Phase::Stuck => None,
+            Phase::Greeting { since, tries } => Some(since + self.wait(tries)),
+            Phase::Ready => {
+                let flights = self.lanes.iter().filter_map(|lane| lane.flight);
+                let repeats = flights.map(|flight| flight.since + self.wait(flight.tries)).min();
+                let waiting = self.lanes.iter().any(|lane| lane.flight.is_none() && lane.head > lane.acked);
+                let resume = waiting.then_some(self.paused_until);
+                [repeats, resume].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Has the cloud welcomed this connection?
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
+    fn greet(&mut self, now: u64, tries: u32, actions: &mut Vec<Action>) {
+        self.phase = Phase::Greeting { since: now, tries };
+        actions.push(Action::Hello);
+    }
+
+    fn disconnected(&mut self) {
+        self.phase = Phase::Down;
+        for lane in &mut self.lanes {
+            lane.flight = None;
+        }
+    }
+
+    /// A welcome to another epoch is an old one that was on its way.
+    fn welcomed(&mut self, now: u64, welcome: Welcome, actions: &mut Vec<Action>) {
+        if welcome.epoch != self.epoch || self.phase == Phase::Down || self.phase == Phase::Renewing {
+            return;
+        }
+        match welcome.verdict {
+            // The answer to a repeated hello: the first one counted, and its watermarks are old by now.
+            Verdict::Continue if self.phase == Phase::Ready => return,
+            Verdict::Continue => {}
+            Verdict::NewEpoch(reason) => return self.renew(reason, actions),
+            Verdict::Refused(reason) => {
+                self.phase = Phase::Stuck;
+                return actions.push(Action::Stuck { reason });
+            }
+        }
+        self.phase = Phase::Ready;
+        self.window =
+            usize::try_from(welcome.window).unwrap_or(MAX_BATCH_RECORDS).clamp(1, MAX_BATCH_RECORDS);
+        self.paused_until = now + u64::from(welcome.pause_ms);
+        for lane in Lane::ALL {
+            let (state, watermark) = (&mut self.lanes[lane.index()], welcome.watermarks[lane.index()]);
+            state.flight = None;
+            if watermark > state.head || watermark < state.acked {
+                // Above our head: this database is a copy or a backup. Below what was acknowledged: the cloud's is, and
+                // what lies between may be deleted here. Either way the numbers no longer mean the same to both.
+                return self.renew(format!("{} watermark {watermark} does not fit", lane.name()), actions);
+            }
+            if watermark > state.acked {
+                state.acked = watermark;
+                actions.push(Action::Acked { lane, watermark });
+            }
+        }
+    }
+
+    fn acked(&mut self, now: u64, ack: Ack, actions: &mut Vec<Action>) {
+        if ack.epoch != self.epoch || self.phase != Phase::Ready {
+            return;
+        }
+        self.paused_until = self.paused_until.max(now + u64::from(ack.pause_ms));
+        let state = &mut self.lanes[ack.lane.index()];
+        if ack.watermark > state.head {
+            return self.renew(format!("{} acknowledged beyond our head", ack.lane.name()), actions);
+        }
+        if ack.watermark > state.acked {
+            state.acked = ack.watermark;
+            state.flight = None;
+            actions.push(Action::Acked { lane: ack.lane, watermark: ack.watermark });
+        } else if let Some(flight) = &mut state.flight
+            && flight.tries == 0
+        {
+            // The old watermark again: the cloud saw a gap. Once at once; after that in its time.
+            flight.tries = 1;
+            flight.since = now;
+            actions.push(Action::Send { lane: ack.lane, after: state.acked, limit: self.window });
+        }
+    }
+
+    fn committed(&mut self, now: u64, epoch: Epoch, heads: PerLane, actions: &mut Vec<Action>) {
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.lanes = [LaneState::default(); 3];
+            if self.phase == Phase::Renewing {
+                self.greet(now, 0, actions);
+            }
+        }
+        for (lane, head) in self.lanes.iter_mut().zip(heads) {
+            lane.head = head;
+        }
+    }
+
+    fn renew(&mut self, reason: String, actions: &mut Vec<Action>) {
+        self.phase = Phase::Renewing;
+        actions.push(Action::NewEpoch { reason });
+    }
+
+    fn repeat_hello(&mut self, now: u64, actions: &mut Vec<Action>) {
+        if let Phase::Greeting { since, tries } = self.phase
+            && now >= since + self.wait(tries)
+        {
+            self.greet(now, tries.saturating_add(1), actions);
+        }
+    }
+
+    /// Sends what may be sent: a lane without a batch in flight, or one whose batch was not answered in time.
+    fn drain(&mut self, now: u64, actions: &mut Vec<Action>) {
+        if self.phase != Phase::Ready || now < self.paused_until {
+            return;
+        }
+        for lane in Lane::ALL {
+            let state = self.lanes[lane.index()];
+            let tries = match state.flight {
+                None if state.head > state.acked => 0,
+                Some(flight) if now >= flight.since + self.wait(flight.tries) => {
+                    flight.tries.saturating_add(1)
+                }
+                None | Some(_) => continue,
+            };
+            if tries > 0 {
+                self.jitter = self
+                    .jitter
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+            }
+            self.lanes[lane.index()].flight = Some(Flight { since: now, tries });
+            actions.push(Action::Send { lane, after: state.acked, limit: self.window });
+        }
+    }
+
+    /// Twice as long each time, between half and the whole of it, so that gateways do not repeat in step.
+    fn wait(&self, tries: u32) -> u64 {
+        let whole =
+            self.patience.first_ms.saturating_mul(1 << tries.min(16)).min(self.patience.most_ms).max(2);
+        if tries == 0 { whole } else { whole / 2 + (self.jitter >> 33) % (whole / 2) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const PATIENCE: Patience = Patience { first_ms: 10_000, most_ms: 300_000 };
+
+    fn epoch(n: u128) -> Epoch {
+        Epoch(Uuid::from_u128(n))
+    }
+
+    fn welcome(verdict: Verdict, watermarks: PerLane) -> Heard {
+        let server_time = shared::units::Timestamp(0);
+        Heard::Welcome(Welcome {
+            version: 1,
+            epoch: epoch(1),
+            verdict,
+            watermarks,
+            server_time,
+            window: 256,
+            pause_ms: 0,
+        })
+    }
+
+    fn ack(lane: Lane, watermark: u64) -> Heard {
+        Heard::Ack(Ack { epoch: epoch(1), lane, watermark, pause_ms: 0 })
+    }
+
+    fn send(lane: Lane, after: u64) -> Action {
+        Action::Send { lane, after, limit: 256 }
+    }
+
+    fn ready(heads: PerLane, acked: PerLane) -> Machine {
+        let mut machine = Machine::new(epoch(1), heads, acked, PATIENCE, 7);
+        assert_eq!(machine.on(0, Heard::Connected), [Action::Hello]);
+        machine
+    }
+
+    #[test]
+    fn nothing_drains_before_the_welcome_and_billing_drains_first() {
+        let mut machine = ready([3, 2, 0], [0, 0, 0]);
+        assert_eq!(machine.on(1, Heard::Committed { epoch: epoch(1), heads: [4, 2, 0] }), []);
+        let actions = machine.on(2, welcome(Verdict::Continue, [1, 0, 0]));
+        let acked = Action::Acked { lane: Lane::Billing, watermark: 1 };
+        assert_eq!(actions, [acked, send(Lane::Billing, 1), send(Lane::Meter, 0)]);
+        assert_eq!(machine.on(3, Heard::Tick), [], "one batch in flight per lane");
+    }
+
+    #[test]
+    fn an_ack_frees_the_lane_and_a_silent_cloud_gets_the_batch_again() {
+        let mut machine = ready([3, 0, 0], [0, 0, 0]);
+        machine.on(0, welcome(Verdict::Continue, [0, 0, 0]));
+        assert_eq!(machine.on(9_999, Heard::Tick), []);
+        assert_eq!(machine.on(10_000, Heard::Tick), [send(Lane::Billing, 0)]);
+        let due = machine.deadline().unwrap();
+        assert!((20_000..30_000).contains(&due), "{due}");
+        assert_eq!(
+            machine.on(10_001, ack(Lane::Billing, 2)),
+            [Action::Acked { lane: Lane::Billing, watermark: 2 }, send(Lane::Billing, 2)]
+        );
+        assert_eq!(
+            machine.on(10_002, ack(Lane::Billing, 3)),
+            [Action::Acked { lane: Lane::Billing, watermark: 3 }]
+        );
+        assert_eq!(machine.deadline(), None);
+    }
+
+    #[test]
+    fn a_gap_is_answered_at_once_but_only_once() {
+        let mut machine = ready([3, 0, 0], [1, 0, 0]);
+        machine.on(0, welcome(Verdict::Continue, [1, 0, 0]));
+        assert_eq!(machine.on(1, ack(Lane::Billing, 1)), [send(Lane::Billing, 1)]);
+        assert_eq!(machine.on(2, ack(Lane::Billing, 1)), []);
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_need_a_new_epoch() {
+        for watermarks in [[4, 0, 0], [1, 0, 0]] {
+            let mut machine = ready([3, 0, 0], [2, 0, 0]);
+            let actions = machine.on(1, welcome(Verdict::Continue, watermarks));
+            assert!(matches!(actions[..], [Action::NewEpoch { .. }]), "{actions:?}");
+            assert_eq!(machine.on(2, ack(Lane::Billing, 3)), [], "acks of the old epoch no longer count");
+            assert_eq!(
+                machine.on(3, Heard::Committed { epoch: epoch(2), heads: [1, 0, 0] }),
+                [Action::Hello]
+            );
+        }
+    }
+
+    #[test]
+    fn a_pause_is_kept() {
+        let mut machine = ready([1, 0, 0], [0, 0, 0]);
+        let heard = Heard::Welcome(Welcome {
+            version: 1,
+            epoch: epoch(1),
+            verdict: Verdict::Continue,
+            watermarks: [0; 3],
+            server_time: shared::units::Timestamp(0),
+            window: 10,
+            pause_ms: 500,
+        });
+        assert_eq!(machine.on(0, heard), []);
+        assert_eq!(machine.deadline(), Some(500));
+        assert_eq!(machine.on(500, Heard::Tick), [Action::Send { lane: Lane::Billing, after: 0, limit: 10 }]);
+    }
+
+    #[test]
+    fn an_unanswered_hello_is_said_again_and_a_lost_connection_forgets_what_was_in_flight() {
+        let mut machine = ready([1, 0, 0], [0, 0, 0]);
+        assert_eq!(machine.on(10_000, Heard::Tick), [Action::Hello]);
+        machine.on(10_001, welcome(Verdict::Continue, [0; 3]));
+        machine.on(10_002, Heard::Disconnected);
+        assert_eq!(machine.deadline(), None);
+        assert_eq!(machine.on(10_003, ack(Lane::Billing, 1)), []);
+        assert_eq!(machine.on(10_004, Heard::Connected), [Action::Hello]);
+        assert_eq!(machine.on(10_005, welcome(Verdict::Continue, [0; 3])), [send(Lane::Billing, 0)]);
+    }
+}

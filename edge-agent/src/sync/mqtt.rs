@@ -1,0 +1,138 @@
+//! The MQTT client: one task that only polls, with its own back-off.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use rumqttc::{AsyncClient, EventLoop, Incoming, MqttOptions, Outgoing, TlsConfiguration, Transport};
+use shared::sync::MAX_FRAME_BYTES;
+use tokio::sync::mpsc;
+
+use crate::config;
+use crate::enroll::Identity;
+
+/// Publishes and subscriptions that may wait for the socket.
+const QUEUE: usize = 32;
+/// Room for a frame's MQTT header.
+const HEADER: usize = 1024;
+/// The first wait after a lost connection, and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// What the connection tells.
+#[derive(Debug)]
+pub enum Event {
+    /// The broker took us in.
+    Connected,
+    /// Our subscription stands.
+    Subscribed,
+    /// The connection is gone.
+    Disconnected,
+    /// A message came.
+    Received {
+        /// On which topic.
+        topic: String,
+        /// What.
+        payload: Bytes,
+    },
+}
+
+/// Starts the client. It reconnects for ever.
+pub(super) fn connect(
+    identity: &Identity,
+    config: &config::Sync,
+) -> anyhow::Result<(AsyncClient, mpsc::Receiver<Event>)> {
+    let url = config.mqtt_url.as_deref().unwrap_or(&identity.mqtt_url);
+    let (tls, host, port) = parse(url)?;
+    let name = identity.gateway.to_string();
+    let mut options = MqttOptions::new(&name, host, port);
+    options
+        .set_credentials(&name, &identity.secret)
+        .set_clean_session(true)
+        .set_keep_alive(Duration::from_secs(20))
+        .set_max_packet_size(MAX_FRAME_BYTES + HEADER, MAX_FRAME_BYTES + HEADER);
+    if tls {
+        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(crate::tls::client(
+            config.ca_file.as_deref(),
+        )?)));
+    }
+    let (client, event_loop) = AsyncClient::new(options, QUEUE);
+    let (events, receiver) = mpsc::channel(256);
+    tokio::spawn(poll(event_loop, events));
+    Ok((client, receiver))
+}
+
+async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Event>) {
+    let mut wait = BACK_OFF.0;
+    let mut up = false;
+    loop {
+        let event = match event_loop.poll().await {
+            Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_))) => {
+                (wait, up) = (BACK_OFF.0, true);
+                tracing::info!("connected to the broker");
+                Event::Connected
+            }
+            Ok(rumqttc::Event::Incoming(Incoming::SubAck(_))) => Event::Subscribed,
+            Ok(rumqttc::Event::Incoming(Incoming::Publish(publish))) => {
+                Event::Received { topic: publish.topic, payload: publish.payload }
+            }
+            Ok(rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(Outgoing::Publish(_))) => continue,
+            Ok(rumqttc::Event::Outgoing(_)) => continue,
+            Err(error) => {
+                if up {
+                    tracing::warn!(%error, "the broker is gone; charging goes on");
+                } else {
+                    tracing::debug!(%error, "the broker is not there");
+                }
+                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(jittered(wait)).await;
+                wait = (wait * 2).min(BACK_OFF.1);
+                continue;
+            }
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Between half and all of it, so that a site full of gateways does not return in step.
+fn jittered(wait: Duration) -> Duration {
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).unwrap_or_default();
+    wait / 2 + wait / 2 * u32::from(u16::from_le_bytes(random)) / u32::from(u16::MAX)
+}
+
+fn parse(url: &str) -> anyhow::Result<(bool, String, u16)> {
+    let (scheme, rest) =
+        url.split_once("://").with_context(|| format!("{url:?} is no mqtt:// or mqtts:// address"))?;
+    let (tls, port) = match scheme {
+        "mqtt" | "tcp" => (false, 1883),
+        "mqtts" | "ssl" => (true, 8883),
+        other => bail!("{other:?} in {url:?} is neither mqtt nor mqtts"),
+    };
+    let rest = rest.trim_end_matches('/');
+    match rest.rsplit_once(':') {
+        Some((host, number)) => Ok((
+            tls,
+            host.into(),
+            number.parse().with_context(|| format!("the port in {url:?} is no number"))?,
+        )),
+        None => Ok((tls, rest.into(), port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_addresses() {
+        assert_eq!(parse("mqtt://h").unwrap(), (false, "h".into(), 1883));
+        assert_eq!(parse("mqtts://h:1/").unwrap(), (true, "h".into(), 1));
+        assert!(parse("h:1883").is_err());
+        assert!(parse("http://h").is_err());
+        assert!(parse("mqtt://h:x").is_err());
+    }
+}
