@@ -1,0 +1,330 @@
+//! The bytes of wire version 1, frozen. A change here breaks gateways in the field: make a new version instead.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p shared --test wire_v1` writes the file anew, for a version that was never released.
+
+use std::fmt::Write as _;
+
+use shared::id::{
+    BootId, CommandId, Epoch, EvseNo, GatewayId, SessionId, Shard, StationId, StationTxRef, TariffId,
+};
+use shared::model::command::{
+    Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, TriggeredMessage,
+};
+use shared::model::document::{
+    DocumentBody, DocumentVersion, StationEntry, StationsDoc, TariffAssignment, TariffsDoc, TokensDoc,
+};
+use shared::model::event::{
+    AuthorisationDecided, DocumentApplied, Event, Lane, MeterGap, PresenceChanged, SecurityNoticed,
+    SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched,
+};
+use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
+use shared::model::token::{AuthorisedBy, TokenEntry};
+use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
+use shared::sync::{
+    Ack, Batch, ClockQuality, Document, Down, DownTopic, FrameKey, Header, Hello, Record, Topic, Up, UpTopic,
+    Verdict, Welcome,
+};
+use shared::tariff::{Dimension, PriceComponent, Tariff, price_quantities};
+use shared::units::{Currency, MilliAmps, MilliVolts, Percent, Timestamp, Watts, Wh};
+use uuid::Uuid;
+
+const GOLDEN: &str = include_str!("golden/wire_v1.txt");
+const AT: Timestamp = Timestamp(1_763_812_800_174);
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn station() -> StationId {
+    StationId::new("CP001").unwrap()
+}
+
+fn tariff() -> Tariff {
+    let component = |dimension, price_micros, step| PriceComponent { dimension, price_micros, step };
+    let components = vec![
+        component(Dimension::Energy, 250_000, 1),
+        component(Dimension::Time, 3_000_000, 60),
+        component(Dimension::Flat, 500_000, 0),
+    ];
+    Tariff { id: TariffId(id(5)), version: 3, currency: Currency::USD, components }
+}
+
+fn reading() -> MeterReading {
+    MeterReading {
+        taken_at: AT,
+        register: Some(Wh(12_345)),
+        power: Some(Watts(-7)),
+        current: Some(MilliAmps(16_000)),
+        voltage: Some(MilliVolts(230_100)),
+        soc: Some(Percent(80)),
+    }
+}
+
+fn result() -> CommandResult {
+    CommandResult {
+        id: CommandId(id(7)),
+        outcome: Outcome::Scheduled,
+        detail: "RebootRequired".into(),
+        configuration: vec![ConfigurationEntry { key: "k".into(), value: Some("v".into()), readonly: true }],
+        unknown_keys: vec!["u".into()],
+        at: AT,
+    }
+}
+
+fn events() -> Vec<Event> {
+    let session = SessionId(id(1));
+    let tariff_ref = TariffRef { id: TariffId(id(5)), version: 3 };
+    vec![
+        Event::SessionStarted(SessionStarted {
+            session,
+            station: station(),
+            evse: EvseNo(1),
+            tx_ref: StationTxRef("4711".into()),
+            token: Some(IdToken::new("CARD1")),
+            auth: AuthStatus::Accepted,
+            authorised_by: AuthorisedBy::SiteList,
+            at: AT,
+            meter_start: Wh(1000),
+            tariff: Some(tariff_ref),
+            caused_by: Some(CommandId(id(7))),
+            flags: vec![SessionFlag::ClockAssumed],
+        }),
+        Event::SessionStopped(SessionStopped {
+            session,
+            at: AT,
+            meter_stop: Wh(11_000),
+            energy: Wh(10_000),
+            reason: StopReason::EvDisconnected,
+            token: None,
+            flags: vec![],
+        }),
+        Event::AuthorisationDecided(AuthorisationDecided {
+            station: station(),
+            token: IdToken::new("CARD1"),
+            status: AuthStatus::Blocked,
+            decided_by: AuthorisedBy::UnknownTokenPolicy,
+            at: AT,
+        }),
+        Event::SessionPriced(SessionPriced {
+            session,
+            tariff: tariff_ref,
+            cost: price_quantities(Wh(10_000), 3600, &tariff()),
+        }),
+        Event::StopUnmatched(StopUnmatched {
+            station: station(),
+            tx_ref: "-1".into(),
+            token: Some(IdToken::new("X")),
+            at: AT,
+            meter_stop: Wh(5),
+        }),
+        Event::SecurityNoticed(SecurityNoticed {
+            station: Some(station()),
+            what: "duplicate_identity".into(),
+            detail: "d".into(),
+            at: AT,
+        }),
+        Event::CommandFinished(result()),
+        Event::SessionMetered(SessionMetered { session, reading: reading() }),
+        Event::MeterGap(MeterGap {
+            session,
+            from: AT,
+            to: AT,
+            count: 9,
+            energy_first: Some(Wh(1)),
+            energy_last: None,
+        }),
+        Event::StatusChanged(StatusChanged {
+            station: station(),
+            evse: Some(EvseNo(2)),
+            status: ConnectorStatus::SuspendedEvse,
+            error: Some("GroundFailure".into()),
+            at: AT,
+        }),
+        Event::PresenceChanged(PresenceChanged { station: station(), connected: true, at: AT }),
+        Event::StationBooted(StationBooted {
+            station: station(),
+            info: StationInfo {
+                vendor: "V".into(),
+                model: "M".into(),
+                serial: None,
+                firmware: Some("1.0".into()),
+            },
+            at: AT,
+        }),
+        Event::DocumentApplied(DocumentApplied { name: "tokens".into(), version: 9, at: AT }),
+    ]
+}
+
+fn record(event: &Event) -> Record {
+    let boot = BootId(id(3));
+    let header = Header {
+        kind: event.kind(),
+        kind_ver: 1,
+        occurred_at: AT,
+        clock: ClockQuality::Assumed,
+        boot,
+        mono_ms: 1234,
+        key: event.key(boot, 8),
+    };
+    Record { header, body: event.body() }
+}
+
+fn commands() -> Vec<CommandBody> {
+    let evse = EvseNo(1);
+    vec![
+        CommandBody::RemoteStart { evse: Some(evse), token: IdToken::new("T") },
+        CommandBody::RemoteStop { session: SessionId(id(1)) },
+        CommandBody::Reset { hard: true },
+        CommandBody::Unlock { evse },
+        CommandBody::SetAvailability { evse: None, operative: false },
+        CommandBody::GetConfiguration { keys: vec!["k".into()] },
+        CommandBody::ChangeConfiguration { key: "k".into(), value: "v".into() },
+        CommandBody::ClearCache,
+        CommandBody::DataTransfer { vendor: "v".into(), message: Some("m".into()), data: None },
+        CommandBody::Trigger { message: TriggeredMessage::MeterValues, evse: Some(evse) },
+    ]
+}
+
+fn documents() -> Vec<DocumentBody> {
+    let entry = StationEntry { station: station(), credential: "sha256$c2FsdA==$ZGlnZXN0".into() };
+    let token = TokenEntry {
+        token: "card1".into(),
+        status: AuthStatus::Accepted,
+        expires_at: Some(AT),
+        group: Some("g".into()),
+    };
+    let assigned = TariffAssignment { station: station(), evse: EvseNo(1), tariff: 0 };
+    vec![
+        DocumentBody::Stations(StationsDoc { timezone: "Europe/Berlin".into(), stations: vec![entry] }),
+        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![token] }),
+        DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff()], assigned: vec![assigned] }),
+    ]
+}
+
+fn ups() -> Vec<(UpTopic, Up)> {
+    let hello = Hello {
+        versions: (1, 1),
+        kinds: vec![1, 16, 32],
+        epoch: Epoch(id(2)),
+        parent: Some((Epoch(id(9)), [7, 8, 9])),
+        heads: [4, 5, 6],
+        acked: [1, 2, 3],
+        boot: BootId(id(3)),
+        wallclock: AT,
+        clock: ClockQuality::Synced,
+        documents: vec![DocumentVersion { name: "tokens".into(), version: 9, hash: [7; 32] }],
+        agent: "0.1.0".into(),
+    };
+    let batch = |lane: Lane| {
+        let records = events().iter().filter(|event| event.lane() == lane).map(record).collect();
+        (UpTopic::Batch, Up::Batch(Batch { epoch: Epoch(id(2)), lane, first_seq: 300, records }))
+    };
+    let mut all = vec![(UpTopic::Hello, Up::Hello(hello))];
+    all.extend(Lane::ALL.map(batch));
+    all.push((UpTopic::Result, Up::Result(result())));
+    all
+}
+
+fn downs() -> Vec<(DownTopic, Down)> {
+    let verdicts = [Verdict::Continue, Verdict::NewEpoch("r".into()), Verdict::Refused("r".into())];
+    let welcome = |verdict| {
+        let epoch = Epoch(id(2));
+        let welcome = Welcome {
+            version: 1,
+            epoch,
+            verdict,
+            watermarks: [1, 2, 3],
+            server_time: AT,
+            window: 256,
+            pause_ms: 50,
+        };
+        (DownTopic::Welcome, Down::Welcome(welcome))
+    };
+    let mut all: Vec<(DownTopic, Down)> = verdicts.map(welcome).into();
+    all.push((
+        DownTopic::Ack,
+        Down::Ack(Ack { epoch: Epoch(id(2)), lane: Lane::Meter, watermark: 300, pause_ms: 0 }),
+    ));
+    for body in commands() {
+        let command = Command {
+            id: CommandId(id(7)),
+            issued_at: AT,
+            expires_at: AT.plus_millis(30_000),
+            station: station(),
+            body,
+        };
+        all.push((DownTopic::Command, Down::Command(command)));
+    }
+    for body in documents() {
+        all.push((DownTopic::Want, Down::Want(Document { version: 9, body })));
+    }
+    all
+}
+
+fn golden() -> String {
+    let key = FrameKey::derive(b"golden secret");
+    let topic = |way: shared::sync::topic::Way| Topic::new(Shard(3), GatewayId(id(4)), way);
+    let mut text = String::new();
+    let mut line = |name: String, frame: Vec<u8>| {
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(text, "{name} {hex}").unwrap();
+    };
+    for (place, (way, up)) in ups().iter().enumerate() {
+        line(format!("up/{way:?}/{place}"), key.seal(&topic((*way).into()), up));
+    }
+    for (place, (way, down)) in downs().iter().enumerate() {
+        line(format!("down/{way:?}/{place}"), key.seal(&topic((*way).into()), down));
+    }
+    text
+}
+
+#[test]
+fn the_bytes_are_the_golden_ones() {
+    let now = golden();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire_v1.txt"), &now).unwrap();
+        return;
+    }
+    for (was, is) in GOLDEN.lines().zip(now.lines()) {
+        assert_eq!(was, is, "a released frame has other bytes now");
+    }
+    assert_eq!(GOLDEN.lines().count(), now.lines().count());
+}
+
+#[test]
+fn every_golden_frame_reads_back_as_what_was_written() {
+    let key = FrameKey::derive(b"golden secret");
+    let frames: Vec<Vec<u8>> = GOLDEN
+        .lines()
+        .map(|line| {
+            let hex = line.split_once(' ').unwrap().1;
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        })
+        .collect();
+    let (ups, downs) = (ups(), downs());
+    for ((way, up), frame) in ups.iter().zip(&frames) {
+        assert_eq!(key.open(&Topic::new(Shard(3), GatewayId(id(4)), *way), frame).as_ref(), Ok(up));
+    }
+    for ((way, down), frame) in downs.iter().zip(&frames[ups.len()..]) {
+        assert_eq!(key.open(&Topic::new(Shard(3), GatewayId(id(4)), *way), frame).as_ref(), Ok(down));
+    }
+}
+
+#[test]
+fn every_event_reads_back_from_its_record_and_only_in_its_lane() {
+    let events = events();
+    assert_eq!(events.iter().map(Event::kind).collect::<Vec<_>>(), shared::sync::record::kind::ALL);
+    for event in events {
+        let record = record(&event);
+        assert_eq!(record.event(event.lane()).as_ref(), Ok(&event));
+        let wrong = Lane::ALL.into_iter().find(|lane| *lane != event.lane()).unwrap();
+        assert!(record.event(wrong).is_err());
+        let header = Header { kind_ver: 2, ..record.header.clone() };
+        assert!(
+            Record { header, ..record.clone() }.event(event.lane()).is_err(),
+            "a newer body is not guessed at"
+        );
+        let cut = Record { body: record.body[..record.body.len() / 2].into(), ..record };
+        assert!(cut.event(event.lane()).is_err());
+    }
+}
