@@ -86,11 +86,11 @@ impl Config {
     }
 }
 
-/// Is a fault to be injected here, once? For story tests: `EV_FAULT` names a file that holds the place's name when armed.
+/// Is a fault to be injected here, once? For story tests: the file that `EV_FAULT` names holds the name of the place.
 pub fn fault(place: &str) -> bool {
-    let Ok(file) = std::env::var("EV_FAULT") else { return false };
-    let armed = std::fs::read_to_string(&file).is_ok_and(|named| named == place);
-    armed && std::fs::remove_file(&file).is_ok()
+    let Some(file) = std::env::var_os("EV_FAULT") else { return false };
+    std::fs::read_to_string(&file).is_ok_and(|named| named.trim() == place)
+        && std::fs::remove_file(&file).is_ok()
 }
 
 /// Reads a file by itself, every field optional, so that an error points into the file that the person wrote.

@@ -1,5 +1,7 @@
 //! The installer's and the monitoring's side: health, metrics, and what the site is doing.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -88,14 +90,13 @@ pub struct SessionView {
 #[derive(Serialize)]
 struct SiteState {
     online: bool,
-    lanes: Vec<LaneView>,
+    lanes: BTreeMap<&'static str, LaneView>,
     #[serde(flatten)]
     site: Snapshot,
 }
 
 #[derive(Serialize)]
 struct LaneView {
-    lane: &'static str,
     head: u64,
     acked: u64,
     backlog: u64,
@@ -170,9 +171,13 @@ async fn state(State(local): State<Local>) -> Result<Json<SiteState>, StatusCode
     let position = local.position.borrow().clone();
     let lane = |lane: Lane| {
         let (head, acked) = (position.heads[lane.index()], position.acked[lane.index()]);
-        LaneView { lane: lane.name(), head, acked, backlog: head.saturating_sub(acked) }
+        (lane.name(), LaneView { head, acked, backlog: head.saturating_sub(acked) })
     };
-    Ok(Json(SiteState { online: *local.online.borrow(), lanes: Lane::ALL.map(lane).into(), site }))
+    Ok(Json(SiteState {
+        online: *local.online.borrow(),
+        lanes: Lane::ALL.into_iter().map(lane).collect(),
+        site,
+    }))
 }
 
 impl Local {

@@ -85,11 +85,13 @@ fn started(core: &mut Core, evse: u16, token: &str, at: Timestamp, meter: i64) -
 }
 
 fn stops(events: &[Event]) -> Vec<(Wh, Vec<SessionFlag>)> {
-    let ended = events.iter().filter_map(|event| match event {
-        Event::SessionStopped(stopped) => Some((stopped.energy, stopped.flags.clone())),
-        _ => None,
-    });
-    ended.collect()
+    let mut ended = Vec::new();
+    for event in events {
+        if let Event::SessionStopped(stopped) = event {
+            ended.push((stopped.energy, stopped.flags.clone()));
+        }
+    }
+    ended
 }
 
 #[test]
@@ -217,9 +219,9 @@ fn connect(core: &mut Core) {
 }
 
 fn outcome(effects: &Effects) -> Option<Outcome> {
-    effects.events().find_map(|event| match event {
-        Event::CommandFinished(result) => Some(result.outcome),
-        _ => None,
+    effects.events().find_map(|event| {
+        let Event::CommandFinished(result) = event else { return None };
+        Some(result.outcome)
     })
 }
 
