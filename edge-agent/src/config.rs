@@ -80,7 +80,7 @@ impl Config {
             check_keys(&text).with_context(|| format!("in {}", path.display()))?;
             merge(&mut table, text.parse()?);
         }
-        overlay(&mut table, environment())?;
+        overlay(&mut table, environment());
         let text = toml::to_string(&table)?;
         toml::from_str(&text).context("the configuration is not valid")
     }
@@ -114,22 +114,37 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// `ocpp__listen` → `ocpp.listen`. A value is a number where it reads as one and the default is one.
-fn overlay(table: &mut toml::Table, variables: Vec<(String, String)>) -> anyhow::Result<()> {
+/// Settings that have no default.
+const WITHOUT_DEFAULT: [&str; 2] = ["sync__mqtt_url", "sync__ca_file"];
+
+/// `ocpp__listen` → `ocpp.listen`. A variable that is no setting is named in the log and left alone: other programs use
+/// the prefix too.
+fn overlay(table: &mut toml::Table, variables: Vec<(String, String)>) {
     for (name, value) in variables {
-        let mut levels: Vec<&str> = name.split("__").collect();
-        let key = levels.pop().unwrap_or_default();
-        let mut place = &mut *table;
-        for level in levels {
-            let next = place.get_mut(level).and_then(toml::Value::as_table_mut);
-            place = next.with_context(|| {
-                format!("{ENV_PREFIX}{}: there is no section {level}", name.to_uppercase())
-            })?;
+        if !set(table, &name, value) && name != "config" {
+            tracing::warn!("{ENV_PREFIX}{} is no setting; ignored", name.to_uppercase());
         }
-        let number = value.parse().ok().filter(|_| matches!(place.get(key), Some(toml::Value::Integer(_))));
-        place.insert(key.to_owned(), number.map_or(toml::Value::String(value), toml::Value::Integer));
     }
-    Ok(())
+}
+
+fn set(table: &mut toml::Table, name: &str, value: String) -> bool {
+    let (section, key) = name.split_once("__").unwrap_or(("", name));
+    let place = if section.is_empty() {
+        Some(table)
+    } else {
+        table.get_mut(section).and_then(toml::Value::as_table_mut)
+    };
+    let Some(place) = place else { return false };
+    let value = match place.get(key) {
+        Some(toml::Value::Integer(_)) => {
+            value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
+        }
+        Some(toml::Value::String(_)) => toml::Value::String(value),
+        None if WITHOUT_DEFAULT.contains(&name) => toml::Value::String(value),
+        Some(_) | None => return false,
+    };
+    place.insert(key.to_owned(), value);
+    true
 }
 
 /// The same keys, all optional.
@@ -188,10 +203,14 @@ mod tests {
     fn the_environment_has_the_last_word() {
         let mut table: toml::Table = DEFAULT.parse().unwrap();
         let named = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        overlay(&mut table, vec![named("ocpp__heartbeat_seconds", "7"), named("data_dir", "/tmp/x")])
-            .unwrap();
+        overlay(
+            &mut table,
+            vec![named("ocpp__heartbeat_seconds", "7"), named("data_dir", "/tmp/x"), named("url", "u")],
+        );
+        overlay(&mut table, vec![named("sync__mqtt_url", "mqtt://h"), named("oops__x", "1")]);
         assert_eq!(table["ocpp"]["heartbeat_seconds"].as_integer(), Some(7));
         assert_eq!(table["data_dir"].as_str(), Some("/tmp/x"));
-        assert!(overlay(&mut table, vec![named("oops__x", "1")]).is_err());
+        assert_eq!(table["sync"]["mqtt_url"].as_str(), Some("mqtt://h"));
+        assert!(!table.contains_key("url") && !table.contains_key("oops"));
     }
 }
