@@ -1,0 +1,131 @@
+//! Opening the socket: WebSocket over TCP, HTTP Basic, subprotocol `ocpp1.6`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use shared::ocpp::v16::SUBPROTOCOL;
+use tokio::net::TcpStream;
+use tokio::time::{Duration, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, http};
+
+use crate::config::StationConfig;
+
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The URL cannot be used.
+    #[error("{0:?} is no ws:// URL")]
+    Url(String),
+    /// The network said no.
+    #[error("cannot reach {0}: {1}")]
+    Network(String, std::io::Error),
+    /// It took too long.
+    #[error("{0} did not answer in time")]
+    Timeout(String),
+    /// The server said no.
+    #[error("the server refused with HTTP {0}")]
+    Refused(u16),
+    /// The server speaks another protocol.
+    #[error("the server chose subprotocol {0:?} instead of {SUBPROTOCOL}")]
+    Subprotocol(Option<String>),
+    /// The handshake failed.
+    #[error("the handshake failed: {0}")]
+    Handshake(#[source] Box<Error>),
+}
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(crate) async fn dial(config: &StationConfig) -> Result<Socket, DialError> {
+    let request = request(config)?;
+    let address = address(&request, config)?;
+    let late = || DialError::Timeout(address.clone());
+    let tcp = timeout(PATIENCE, TcpStream::connect(&address)).await.map_err(|_| late())?;
+    let tcp = tcp.map_err(|error| DialError::Network(address.clone(), error))?;
+    tcp.set_nodelay(true).map_err(|error| DialError::Network(address.clone(), error))?;
+    let handshake = tokio_tungstenite::client_async_with_config(request, tcp, Some(buffers()));
+    let handshake = Box::pin(timeout(PATIENCE, handshake));
+    let (socket, response) = handshake.await.map_err(|_| late())?.map_err(refusal)?;
+    let chosen = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
+    if chosen != Some(SUBPROTOCOL) {
+        return Err(DialError::Subprotocol(chosen.map(str::to_owned)));
+    }
+    Ok(socket)
+}
+
+/// Small buffers: the defaults cost 130 KB per socket, and there are thousands.
+fn buffers() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(Some(1 << 20))
+        .max_frame_size(Some(1 << 20))
+}
+
+fn request(config: &StationConfig) -> Result<Request, DialError> {
+    let url = format!("{}/{}", config.url.trim_end_matches('/'), percent_encoded(&config.identity));
+    let mut request = url.as_str().into_client_request().map_err(|_| DialError::Url(url.clone()))?;
+    let headers = request.headers_mut();
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    if let Some(password) = &config.password {
+        let credentials = STANDARD.encode(format!("{}:{password}", config.identity));
+        let value = HeaderValue::from_str(&format!("Basic {credentials}"));
+        headers.insert(AUTHORIZATION, value.map_err(|_| DialError::Url(url))?);
+    }
+    Ok(request)
+}
+
+fn address(request: &Request, config: &StationConfig) -> Result<String, DialError> {
+    let bad = || DialError::Url(config.url.clone());
+    let uri: &http::Uri = request.uri();
+    if uri.scheme_str() != Some("ws") {
+        return Err(bad());
+    }
+    Ok(format!("{}:{}", uri.host().ok_or_else(bad)?, uri.port_u16().unwrap_or(80)))
+}
+
+fn refusal(error: Error) -> DialError {
+    if let Error::Http(response) = &error {
+        return DialError::Refused(response.status().as_u16());
+    }
+    DialError::Handshake(Box::new(error))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~*".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_is_the_last_part_and_the_user() {
+        let config = StationConfig::new("ws://box:9000/ocpp/", "DE*1 é").with_password("s:ecret");
+        let request = request(&config).unwrap();
+        assert_eq!(request.uri().path(), "/ocpp/DE*1%20%C3%A9");
+        assert_eq!(address(&request, &config).unwrap(), "box:9000");
+        let expected = format!("Basic {}", STANDARD.encode("DE*1 é:s:ecret"));
+        assert_eq!(request.headers()[AUTHORIZATION], expected);
+    }
+
+    #[test]
+    fn other_schemes_are_told() {
+        let config = StationConfig::new("https://box", "A");
+        assert!(address(&request(&config).unwrap(), &config).is_err());
+    }
+}

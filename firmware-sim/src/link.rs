@@ -1,0 +1,375 @@
+//! The socket shell of one station: one task that reads, writes, dials again with growing jittered pauses, and does what
+//! its [`crate::Station`] handle asks. All deciding is in [`crate::station`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::value::RawValue;
+use shared::ocpp::ErrorCode;
+use shared::ocpp::frame::Frame;
+use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply};
+use shared::ocpp::v16::{Confirmation, CsmsCall, Verdict};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Duration, timeout};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::behaviour::v16;
+use crate::clock::{Clock, random, wall};
+use crate::config::StationConfig;
+use crate::dial::{Socket, dial};
+use crate::event::{Event, View};
+use crate::station::{Core, Fact, Outcome, Ticket};
+use crate::tempo::{Millis, Tempo};
+
+/// How a station answers a command, for tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Response {
+    /// As it should.
+    #[default]
+    Normal,
+    /// With a refusal, doing nothing.
+    Reject,
+    /// Not at all.
+    Silent,
+    /// With a CALLERROR.
+    Error(ErrorCode),
+}
+
+/// Something that a handle wants done in its station's task.
+pub(crate) type Order = Box<dyn FnOnce(&mut Link) + Send>;
+
+/// One station and its line.
+pub(crate) struct Link {
+    pub(crate) station: Core,
+    pub(crate) clock: Clock,
+    pub(crate) network: bool,
+    pub(crate) subscribers: Vec<mpsc::Sender<Event>>,
+    pub(crate) responses: HashMap<String, Response>,
+    /// Frames to send as they are.
+    pub(crate) raw: Vec<String>,
+    /// The last StartTransaction and StopTransaction as they were sent.
+    pub(crate) last_start: Option<String>,
+    pub(crate) last_stop: Option<String>,
+    config: Arc<StationConfig>,
+    view: watch::Sender<View>,
+    peer: Option<Peer<(Ticket, &'static str)>>,
+    failures: u32,
+    connections: u64,
+    seed: u64,
+}
+
+type Dialing = std::pin::Pin<Box<dyn Future<Output = Result<Socket, crate::dial::DialError>> + Send>>;
+
+/// The line to the CSMS.
+enum Line {
+    Down { dial_at: Millis },
+    Dialing(Dialing),
+    Up(Box<Socket>),
+}
+
+/// What a line brings.
+enum News {
+    DialNow,
+    Dialled(Box<Socket>),
+    Text(String),
+    Gone(String),
+    Nothing,
+}
+
+impl Link {
+    pub(crate) fn new(config: Arc<StationConfig>, view: watch::Sender<View>) -> Self {
+        let clock = Clock::start();
+        let seed = random() >> 16;
+        let origin = wall().plus_millis(config.clock_offset);
+        let tempo = Tempo { scale: config.time_scale, origin, since: 0 };
+        Link {
+            station: Core::new(&config, tempo, seed),
+            clock,
+            network: true,
+            subscribers: Vec::new(),
+            responses: HashMap::new(),
+            raw: Vec::new(),
+            last_start: None,
+            last_stop: None,
+            config,
+            view,
+            peer: None,
+            failures: 0,
+            connections: 0,
+            seed,
+        }
+    }
+
+    /// Runs until every handle is gone.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut line = Line::Down { dial_at: 0 };
+        loop {
+            let deadline = self.next_deadline();
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => order(&mut self),
+                    None => break,
+                },
+                news = line.next(self.clock, self.may_dial()) => self.take(news, &mut line),
+                () = sleep_until(self.clock, deadline) => self.station.tick(self.clock.now()),
+            }
+            self.settle(&mut line).await;
+        }
+        if let Line::Up(mut socket) = line {
+            // The other side may be gone already; then there is nobody to say goodbye to.
+            let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+        }
+    }
+
+    fn may_dial(&self) -> bool {
+        self.network && self.station.is_powered()
+    }
+
+    fn next_deadline(&self) -> Option<Millis> {
+        let peer = self.peer.as_ref().and_then(Peer::next_deadline);
+        self.station.next_deadline().into_iter().chain(peer).min()
+    }
+
+    fn take(&mut self, news: News, line: &mut Line) {
+        let now = self.clock.now();
+        match news {
+            News::DialNow => {
+                let config = self.config.clone();
+                *line = Line::Dialing(Box::pin(async move { dial(&config).await }));
+            }
+            News::Dialled(socket) => {
+                *line = Line::Up(socket);
+                self.failures = 0;
+                self.connections += 1;
+                let prefix = format!("{:x}-{}-", self.seed & 0xffff_ffff, self.connections);
+                self.peer = Some(Peer::new(prefix, Limits::default()));
+                self.station.connected(now);
+            }
+            News::Text(text) => self.receive(now, &text),
+            News::Gone(reason) => self.hang_up(line, reason),
+            News::Nothing => {}
+        }
+    }
+
+    /// The line is dead, or shall be: dial again after a pause.
+    fn hang_up(&mut self, line: &mut Line, reason: String) {
+        let now = self.clock.now();
+        self.peer = None;
+        self.failures += 1;
+        *line = Line::Down { dial_at: now + self.pause() };
+        self.station.disconnected(now, reason);
+    }
+
+    /// Doubles from the first pause to the longest, then varies by half so that a thousand stations do not dial at once.
+    fn pause(&self) -> Millis {
+        let (first, longest) = self.config.redial;
+        let grown = first.saturating_mul(1 << (self.failures - 1).min(16)).min(longest).max(1);
+        grown / 2 + random() % (grown / 2 + 1)
+    }
+
+    /// Does all that the last input brought about.
+    async fn settle(&mut self, line: &mut Line) {
+        loop {
+            let now = self.clock.now();
+            let effects = self.station.take();
+            if let Some(journal) = &self.config.journal {
+                journal.write(&effects.records);
+            }
+            for (ticket, fact) in effects.sends {
+                self.call(now, ticket, &fact);
+            }
+            for event in effects.events {
+                self.publish(&event);
+            }
+            self.flush(line).await;
+            let cut_off = !self.may_dial();
+            if effects.restart || cut_off {
+                let reason = if cut_off { "the line is cut" } else { "restart" };
+                match line {
+                    Line::Up(_) => self.hang_up(line, reason.to_owned()),
+                    Line::Dialing(_) if cut_off => *line = Line::Down { dial_at: now },
+                    Line::Dialing(_) | Line::Down { .. } => {}
+                }
+            }
+            if self.station.is_quiet() && self.raw.is_empty() {
+                break;
+            }
+        }
+        let view = self.station.view();
+        self.view.send_if_modified(|shown| {
+            let changed = *shown != view;
+            *shown = view;
+            changed
+        });
+    }
+
+    fn call(&mut self, now: Millis, ticket: Ticket, fact: &Fact) {
+        let (action, payload) = match v16::call(fact, &self.station.hardware) {
+            Ok(call) => call,
+            Err(violation) => {
+                let refused = Outcome::Refused(violation.to_string());
+                return self.station.answered(now, ticket, refused);
+            }
+        };
+        let timeout = self.config.call_timeout;
+        let outgoing = Outgoing { ticket: (ticket, action), action, payload, timeout };
+        let Some(peer) = &mut self.peer else { return };
+        if let Err(full) = peer.call(outgoing) {
+            self.station.answered(now, full.ticket.0, Outcome::TimedOut);
+        }
+    }
+
+    /// Sends what is due.
+    async fn flush(&mut self, line: &mut Line) {
+        let now = self.clock.now();
+        let mut texts = Vec::new();
+        if let Some(peer) = &mut self.peer {
+            while let Some(due) = peer.poll(now) {
+                match due {
+                    Due::Send(text) => texts.push(text),
+                    Due::TimedOut((ticket, _)) => self.station.answered(now, ticket, Outcome::TimedOut),
+                }
+            }
+        }
+        texts.append(&mut self.raw);
+        for text in texts {
+            self.remember(&text);
+            let Line::Up(socket) = line else { return };
+            let sending = socket.send(Message::text(text));
+            match timeout(Duration::from_millis(self.config.call_timeout), sending).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return self.hang_up(line, error.to_string()),
+                Err(_) => return self.hang_up(line, "nobody reads".to_owned()),
+            }
+        }
+    }
+
+    fn remember(&mut self, text: &str) {
+        if text.contains("\"StartTransaction\"") {
+            self.last_start = Some(text.to_owned());
+        } else if text.contains("\"StopTransaction\"") {
+            self.last_stop = Some(text.to_owned());
+        }
+    }
+
+    fn receive(&mut self, now: Millis, text: &str) {
+        let Some(peer) = &mut self.peer else { return };
+        match peer.receive(text) {
+            Received::Call { key, action, payload, .. } => self.asked(now, key, &action, &payload),
+            Received::Replay(text) => self.raw.push(text),
+            Received::Answered { ticket: (ticket, action), answer } => {
+                let outcome = self.outcome(action, answer);
+                self.station.answered(now, ticket, outcome);
+            }
+            Received::Late(_) | Received::Repeat | Received::Ignored => {}
+            Received::Unasked => self.publish(&Event::Unasked { text: text.to_owned() }),
+            Received::Bad { reply, bad } => {
+                self.raw.extend(reply);
+                self.publish(&Event::Violation { text: format!("{bad}: {text}") });
+            }
+        }
+    }
+
+    fn outcome(&mut self, action: &str, answer: Answer) -> Outcome {
+        match answer {
+            Answer::Result(payload) => match v16::told(action, &payload) {
+                Ok(told) => Outcome::Told(told),
+                Err(violation) => {
+                    self.publish(&Event::Violation { text: format!("{action}.conf: {violation}: {payload}") });
+                    Outcome::Refused(violation.to_string())
+                }
+            },
+            Answer::Error { code, description } => Outcome::Refused(format!("{code}: {description}")),
+            Answer::Timeout => Outcome::TimedOut,
+        }
+    }
+
+    fn asked(&mut self, now: Millis, key: CallKey, action: &str, payload: &RawValue) {
+        let reply = match v16::asked(action, payload) {
+            Ok(call) => match self.carry_out(now, &call) {
+                Some(reply) => reply,
+                None => return,
+            },
+            Err(violation) => {
+                self.publish(&Event::Violation { text: format!("{action}: {violation}") });
+                Reply::Error(violation.code, violation.reason)
+            }
+        };
+        if let Some(peer) = &mut self.peer {
+            self.raw.push(peer.reply(key, &reply));
+        }
+    }
+
+    /// `None`: nothing is answered.
+    fn carry_out(&mut self, now: Millis, call: &CsmsCall) -> Option<Reply> {
+        let response = self.responses.get(call.action()).cloned().unwrap_or_default();
+        if response != Response::Normal {
+            self.publish(&Event::CommandReceived { action: call.action().to_owned() });
+        }
+        let answer = match response {
+            Response::Normal => self.station.asked(now, call),
+            Response::Reject => {
+                Confirmation { verdict: Some(Verdict::Rejected), ..Confirmation::default() }
+            }
+            Response::Silent => return None,
+            Response::Error(code) => return Some(Reply::Error(code, "as told".to_owned())),
+        };
+        Some(match v16::confirmation(call, &answer) {
+            Ok(payload) => Reply::Result(payload),
+            Err(violation) => Reply::Error(ErrorCode::InternalError, violation.to_string()),
+        })
+    }
+
+    /// Tells everybody who watches. Who does not keep up misses events.
+    fn publish(&mut self, event: &Event) {
+        tracing::debug!(station = %self.config.identity, ?event);
+        self.subscribers.retain(|subscriber| {
+            !matches!(subscriber.try_send(event.clone()), Err(mpsc::error::TrySendError::Closed(_)))
+        });
+    }
+}
+
+impl Line {
+    async fn next(&mut self, clock: Clock, may_dial: bool) -> News {
+        match self {
+            Line::Down { dial_at } if may_dial => {
+                tokio::time::sleep_until(clock.instant(*dial_at)).await;
+                News::DialNow
+            }
+            Line::Down { .. } => std::future::pending().await,
+            Line::Dialing(dialing) => match dialing.await {
+                Ok(socket) => News::Dialled(Box::new(socket)),
+                Err(error) => News::Gone(error.to_string()),
+            },
+            Line::Up(socket) => match socket.next().await {
+                Some(Ok(Message::Text(text))) => News::Text(text.to_string()),
+                Some(Ok(Message::Close(frame))) => {
+                    News::Gone(frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string()))
+                }
+                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                    News::Nothing
+                }
+                Some(Err(error)) => News::Gone(error.to_string()),
+                None => News::Gone("closed".to_owned()),
+            },
+        }
+    }
+}
+
+async fn sleep_until(clock: Clock, deadline: Option<Millis>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(clock.instant(at)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A frame's text with another message id.
+pub(crate) fn with_new_id(text: &str) -> Option<String> {
+    match Frame::parse(text).ok()? {
+        Frame::Call { action, payload, .. } => {
+            Some(Frame::Call { id: format!("again-{:x}", random()), action, payload }.to_text())
+        }
+        Frame::Result { .. } | Frame::Error { .. } | Frame::Unknown { .. } => None,
+    }
+}

@@ -1,0 +1,354 @@
+//! A charging station, pure: plugs, taps, answers and instants go in; facts to send, events and journal lines come out.
+//!
+//! Boot, heartbeat and the queue of transaction messages are here; sessions, commands and answers are one file each.
+
+mod answered;
+mod asked;
+mod connector;
+pub mod keys;
+mod queue;
+mod session;
+
+use std::collections::HashMap;
+
+use shared::ocpp::v16::{Context, Status, StopReason};
+use shared::units::{Percent, Timestamp, Watts, Wh};
+
+use self::connector::Connector;
+use self::keys::Keys;
+use self::queue::{Local, Queue};
+pub use self::session::Refusal;
+use crate::config::{Hardware, StationConfig};
+use crate::event::{Event, Registration, View};
+use crate::journal::SessionRecord;
+use crate::tempo::{Millis, Tempo};
+
+/// Something that a station tells its CSMS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the field's")]
+pub enum Fact {
+    Boot,
+    Heartbeat,
+    Status { connector: u16, status: Status, at: Timestamp },
+    Authorise { tag: String },
+    Start { connector: u16, tag: String, meter: Wh, at: Timestamp },
+    Readings { connector: u16, transaction: Option<i32>, context: Context, sample: Sample },
+    Stop { transaction: i32, tag: Option<String>, meter: Wh, at: Timestamp, reason: StopReason },
+    DiagnosticsIdle,
+    FirmwareIdle,
+}
+
+/// What the meter shows at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the field's")]
+pub struct Sample {
+    pub at: Timestamp,
+    pub register: Wh,
+    pub power: Watts,
+    pub soc: Option<Percent>,
+}
+
+/// Which fact an answer belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// A boot.
+    Boot,
+    /// A check of a token: where, which, and who asked for it.
+    Authorise(u16, String, Asker),
+    /// A transaction message, by its place in the queue.
+    Transaction(u64),
+    /// Anything whose answer changes nothing; its action.
+    Plain(&'static str),
+}
+
+/// Who wants a token checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The driver, with a card.
+    Driver,
+    /// The CSMS, by a remote start.
+    Csms,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the field's")]
+pub enum Told {
+    Boot { registration: Registration, interval: u64 },
+    Token { accepted: bool },
+    Start { transaction: i32, accepted: bool },
+    Nothing,
+}
+
+/// How a fact was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered.
+    Told(Told),
+    /// Refused with an error.
+    Refused(String),
+    /// Not answered in time.
+    TimedOut,
+}
+
+/// What a station wants done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Facts to send, in order.
+    pub sends: Vec<(Ticket, Fact)>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Sessions that changed.
+    pub records: Vec<SessionRecord>,
+    /// The station restarts: close the socket, dial again.
+    pub restart: bool,
+}
+
+/// The station.
+#[derive(Debug)]
+pub struct Core {
+    /// What it is.
+    pub hardware: Hardware,
+    identity: String,
+    tempo: Tempo,
+    keys: Keys,
+    connectors: Vec<Connector>,
+    queue: Queue,
+    /// The transaction ids of sessions that still have messages to send.
+    transactions: HashMap<Local, i32>,
+    records: Vec<SessionRecord>,
+    /// Tokens that the CSMS has answered about.
+    cache: HashMap<String, bool>,
+    first_local: Local,
+    next_local: Local,
+    powered: bool,
+    connected: bool,
+    registration: Option<Registration>,
+    boot_due: Option<Millis>,
+    heartbeat_due: Option<Millis>,
+    out: Effects,
+}
+
+/// How long to wait before booting again when the CSMS leaves it to the station.
+const OWN_BOOT_INTERVAL: u64 = 10;
+/// Sessions whose record a station remembers; older ones stand in the journal.
+const MOST_RECORDS: usize = 1_000;
+
+impl Core {
+    /// A station with power and without a connection. `seed` makes its sessions' numbers unique over runs.
+    pub fn new(config: &StationConfig, tempo: Tempo, seed: u64) -> Self {
+        let mut keys = Keys::new(config.connectors, config.meter_interval);
+        for (key, value) in &config.settings {
+            if !keys.set(key, value.clone()) {
+                tracing::warn!(key, "no such configuration key");
+            }
+        }
+        let connector =
+            |number| Connector::new(number, config.meter_start, config.max_power, tempo.origin);
+        Core {
+            hardware: config.hardware.clone(),
+            identity: config.identity.clone(),
+            tempo,
+            keys,
+            connectors: (1..=config.connectors).map(connector).collect(),
+            queue: Queue::default(),
+            transactions: HashMap::new(),
+            records: Vec::new(),
+            cache: HashMap::new(),
+            first_local: seed,
+            next_local: seed,
+            powered: true,
+            connected: false,
+            registration: None,
+            boot_due: None,
+            heartbeat_due: None,
+            out: Effects::default(),
+        }
+    }
+
+    /// Lets time pass: meters run, what is due is done. Every other input does this first.
+    pub fn tick(&mut self, now: Millis) {
+        let at = self.tempo.at(now);
+        for connector in &mut self.connectors {
+            connector.advance(at);
+        }
+        if self.powered {
+            self.read_meters(now);
+            self.expire_permissions(now);
+            self.tell_status_changes(now);
+            self.tell_presence(now);
+            self.pump(now);
+        }
+    }
+
+    /// The socket is open.
+    pub fn connected(&mut self, now: Millis) {
+        self.connected = true;
+        self.out.events.push(Event::Connected);
+        if self.registration == Some(Registration::Accepted) {
+            self.tell_all_status(now);
+        } else {
+            self.boot_due = Some(now);
+        }
+        self.tick(now);
+    }
+
+    /// The socket is closed.
+    pub fn disconnected(&mut self, now: Millis, reason: String) {
+        self.connected = false;
+        self.queue.lost();
+        self.out.events.push(Event::Disconnected { reason });
+        self.tick(now);
+    }
+
+    /// The mains fail: sessions end where the meter stands; what has to be told is told after the power is back.
+    pub fn cut_power(&mut self, now: Millis) {
+        self.tick(now);
+        self.stop_all(now, StopReason::PowerLoss);
+        self.powered = false;
+        self.registration = None;
+        self.out.restart = true;
+        for connector in &mut self.connectors {
+            connector.allowed = None;
+        }
+    }
+
+    /// The mains are back: the station starts anew.
+    pub fn restore_power(&mut self, now: Millis) {
+        self.powered = true;
+        self.tick(now);
+    }
+
+    /// Has it power? Without, nothing is sent and nobody dials.
+    pub fn is_powered(&self) -> bool {
+        self.powered
+    }
+
+    /// What to do about all that came in so far.
+    pub fn take(&mut self) -> Effects {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Is there nothing to do about what came in?
+    pub fn is_quiet(&self) -> bool {
+        self.out == Effects::default()
+    }
+
+    /// When [`Core::tick`] is needed next.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        if !self.powered {
+            return None;
+        }
+        let sessions = self.connectors.iter().filter_map(|connector| {
+            let reading = connector.session.as_ref().and_then(|session| session.next_reading);
+            reading.into_iter().chain(connector.allowed.as_ref().map(|(_, until)| *until)).min()
+        });
+        let presence = [self.boot_due, self.heartbeat_due, self.queue.next_deadline()];
+        let presence = presence.into_iter().flatten().filter(|_| self.connected);
+        sessions.chain(presence).min()
+    }
+
+    /// The station at a glance.
+    pub fn view(&self) -> View {
+        View {
+            connected: self.connected,
+            accepted: self.is_accepted(),
+            powered: self.powered,
+            queued: self.queue.len(),
+            connectors: self.connectors.iter().map(Connector::view).collect(),
+        }
+    }
+
+    /// Its sessions, the oldest first.
+    pub fn records(&self) -> &[SessionRecord] {
+        &self.records
+    }
+
+    /// Its clock.
+    pub fn clock(&self, now: Millis) -> Timestamp {
+        self.tempo.at(now)
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.registration == Some(Registration::Accepted)
+    }
+
+    /// Sends something other than a transaction message; lost when there is nobody to hear it.
+    fn tell(&mut self, ticket: Ticket, fact: Fact) {
+        if self.connected && self.is_accepted() {
+            self.out.sends.push((ticket, fact));
+        }
+    }
+
+    fn tell_presence(&mut self, now: Millis) {
+        if !self.connected {
+            return;
+        }
+        if self.boot_due.is_some_and(|due| due <= now) {
+            self.boot_due = None;
+            self.out.sends.push((Ticket::Boot, Fact::Boot));
+        }
+        if self.is_accepted() && self.heartbeat_due.is_some_and(|due| due <= now) {
+            self.heartbeat_due = self.heartbeat_after(now);
+            self.tell(Ticket::Plain("Heartbeat"), Fact::Heartbeat);
+        }
+    }
+
+    fn heartbeat_after(&self, now: Millis) -> Option<Millis> {
+        let seconds = self.keys.number("HeartbeatInterval");
+        (seconds > 0).then(|| now + seconds * 1000)
+    }
+
+    /// Tells the state of the connectors whose state is not what was told last.
+    fn tell_status_changes(&mut self, now: Millis) {
+        let at = self.tempo.at(now);
+        for place in 0..self.connectors.len() {
+            let connector = &mut self.connectors[place];
+            let status = connector.status();
+            if connector.told == Some(status) {
+                continue;
+            }
+            connector.told = Some(status);
+            let number = connector.number;
+            self.out.events.push(Event::Status { connector: number, status });
+            self.tell(Ticket::Plain("StatusNotification"), Fact::Status { connector: number, status, at });
+        }
+    }
+
+    /// Forgets what was told, so that the state of everything is told again, the station's own first.
+    fn tell_all_status(&mut self, now: Millis) {
+        let operative = self.connectors.iter().any(|connector| connector.operative);
+        let status = if operative { Status::Available } else { Status::Unavailable };
+        let at = self.tempo.at(now);
+        self.tell(Ticket::Plain("StatusNotification"), Fact::Status { connector: 0, status, at });
+        for connector in &mut self.connectors {
+            connector.told = None;
+        }
+    }
+
+    /// The next transaction message, if one is due.
+    fn pump(&mut self, now: Millis) {
+        if !self.connected || !self.is_accepted() {
+            return;
+        }
+        let Some(mut queued) = self.queue.send(now) else { return };
+        let known = self.transactions.get(&queued.local).copied();
+        match &mut queued.fact {
+            // A session whose start was never answered goes by -1 (1.6 errata 3.18).
+            Fact::Stop { transaction, .. } => *transaction = known.unwrap_or(-1),
+            Fact::Readings { transaction, .. } => *transaction = Some(known.unwrap_or(-1)),
+            Fact::Boot
+            | Fact::Heartbeat
+            | Fact::Status { .. }
+            | Fact::Authorise { .. }
+            | Fact::Start { .. }
+            | Fact::DiagnosticsIdle
+            | Fact::FirmwareIdle => {}
+        }
+        self.out.sends.push((Ticket::Transaction(queued.number), queued.fact));
+    }
+
+    fn connector(&mut self, number: u16) -> Option<&mut Connector> {
+        self.connectors.iter_mut().find(|connector| connector.number == number)
+    }
+}
