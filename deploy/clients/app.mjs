@@ -18,7 +18,7 @@ async function ask(query) {
 const history = async () =>
   (await ask(`{ userChargingHistory(input: { paging: { limit: 20, offset: 0 } }) {
     count data { id chargePointHardwareId meterStart meterStop session_start session_end
-                 energyWh cost { currency amount } } } }`)).userChargingHistory;
+                 energyWh bill { currency total } } } }`)).userChargingHistory;
 
 const station = process.argv[2];
 const user = Number((await ask('{ me { id } }')).me.id);
@@ -49,7 +49,7 @@ console.error('subscribed');
 
 const deadline = Date.now() + 30_000;
 const ours = (session) =>
-  !known.has(session.id) && session.chargePointHardwareId === station && session.session_end && session.cost;
+  !known.has(session.id) && session.chargePointHardwareId === station && session.bill;
 let session;
 while (!(session = (await history()).data.find(ours)) && Date.now() < deadline) {
   await new Promise((resolve) => setTimeout(resolve, 200));

@@ -17,6 +17,9 @@ use crate::proxy::Proxy;
 /// Price of a kWh at every connector, in millionths of a dollar.
 pub const PRICE_MICROS: i64 = 450_000;
 
+const OPERATOR: &str = "operator@example.com";
+const DRIVER: &str = "driver@example.com";
+
 /// A furnished house.
 #[derive(Debug)]
 pub struct House {
@@ -39,6 +42,7 @@ pub struct House {
     /// What is at the site.
     pub site: Site,
     replica_password: String,
+    passwords: String,
 }
 
 /// What is at the site.
@@ -75,9 +79,9 @@ impl House {
     ) -> Result<Self> {
         let replica_password = secret();
         let (cloud, mosquitto) = start_cloud(dir, database_url, broker, &replica_password).await?;
-        let password = secret();
-        let operator = cloud.operator("operator@example.com", &password).await?;
-        let (driver, driver_id, id_tag) = create_driver(&cloud, &operator).await?;
+        let passwords = secret();
+        let operator = cloud.operator(OPERATOR, &passwords).await?;
+        let (driver, driver_id, id_tag) = create_driver(&cloud, &operator, &passwords).await?;
         let site = create_site(&operator, stations).await?;
         let site = Site { id_tag, driver: driver_id, ..site };
         let broker = match &mosquitto {
@@ -99,10 +103,25 @@ impl House {
             driver,
             site,
             replica_password,
+            passwords,
         };
         house.refresh_acl()?;
         house.edge.start().await?;
         Ok(house)
+    }
+
+    /// Logs operator and driver in again: tokens end after an hour.
+    pub async fn renew_tokens(&mut self) -> Result<()> {
+        let client = self.cloud.graphql();
+        self.operator = client.log_in(OPERATOR, &self.passwords).await?;
+        self.driver = client.log_in(DRIVER, &self.passwords).await?;
+        Ok(())
+    }
+
+    /// Ends the agent and the cloud as an operating system would, and expects them to end cleanly.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.edge.service().stop().await?;
+        self.cloud.service().stop().await
     }
 
     /// A further replica on the same database and broker.
@@ -164,15 +183,15 @@ fn write_acl(cloud: &mut Cloud, dir: &Path) -> Result<()> {
     cloud.service().tool(&["broker-acl", "mosquitto", "--out", &out], "").map(drop)
 }
 
-async fn create_driver(cloud: &Cloud, operator: &Client) -> Result<(Client, i64, String)> {
-    let (password, id_tag) = (secret(), secret()[..14].to_uppercase());
+async fn create_driver(cloud: &Cloud, operator: &Client, password: &str) -> Result<(Client, i64, String)> {
+    let id_tag = secret()[..14].to_uppercase();
     let create = "mutation($input: CreateUserInput!) { createUser(input: $input) { id } }";
-    let input = json!({ "name": "Demo Driver", "email": "driver@example.com", "password": password, "role": "driver" });
+    let input = json!({ "name": "Demo Driver", "email": DRIVER, "password": password, "role": "driver" });
     let answer = operator.ask(create, json!({ "input": input })).await?;
     let id = answer["createUser"]["id"].as_str().context("an id")?.to_owned();
     let add = "mutation($user: ID!, $token: String!) { addIdToken(userId: $user, token: $token) { id } }";
     operator.ask(add, json!({ "user": id, "token": id_tag })).await?;
-    let driver = cloud.graphql().log_in("driver@example.com", &password).await?;
+    let driver = cloud.graphql().log_in(DRIVER, password).await?;
     Ok((driver, id.parse()?, id_tag))
 }
 

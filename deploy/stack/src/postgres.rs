@@ -72,6 +72,12 @@ impl Postgres {
         self.process.take().context("Postgres runs")?.kill9()
     }
 
+    /// Ends it cleanly.
+    pub async fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("Postgres runs")?;
+        process.stop(Signal::SIGINT, START_LIMIT).await.map(drop)
+    }
+
     /// Starts it again on the same data and port.
     pub async fn restart(&mut self) -> Result<()> {
         let deadline = tokio::time::Instant::now() + START_LIMIT;

@@ -13,9 +13,10 @@ async fn strangers_are_refused() {
     let (url, password) = (story.edge.ocpp_url(), &story.site.password);
     let unknown = Puppet::connect(&url, "NOBODY", password).await.unwrap_err().to_string();
     let wrong = Puppet::connect(&url, "S1", "wrong").await.unwrap_err().to_string();
-    // An unknown identity answers exactly like a wrong password, so that identities cannot be probed.
-    assert_eq!((unknown.as_str(), wrong.as_str()), ("refused with 401", "refused with 401"));
-    assert!(story.edge.metric("ocpp_refused_total", "").await.unwrap() >= 2.0);
+    assert_eq!((unknown.as_str(), wrong.as_str()), ("refused with 404", "refused with 401"));
+    for result in ["unknown", "wrong_password"] {
+        assert_eq!(story.edge.metric("edge_logins_total", result).await.unwrap(), 1.0, "{result} is counted");
+    }
     charges(&story).await;
 }
 
@@ -41,7 +42,7 @@ async fn garbage_frames_get_call_errors_and_the_connection_lives() {
     station.say("this is not JSON").await.unwrap();
     station.say("{}").await.unwrap();
     station.call("Heartbeat", json!({})).await.unwrap();
-    assert!(story.edge.metric("ocpp_bad_frames_total", "").await.unwrap() >= 1.0);
+    assert!(story.edge.metric("edge_frames_bad_total", "").await.unwrap() >= 1.0);
     charges(&story).await;
 }
 

@@ -1,6 +1,7 @@
 //! The plain case: a card, a cable, a bill; and everybody sees it.
 
 use serde_json::json;
+use stack::house::whole;
 
 use crate::story::{Charging, SOON, Story, cost};
 
@@ -36,15 +37,17 @@ async fn a_session_is_metered_billed_and_seen() {
         .driver
         .ask(
             "{ userChargingHistory(input: { paging: { limit: 10, offset: 0 } }) {
-                count data { chargePointHardwareId connectorId meterStart meterStop session_end energyWh cost { currency amount } } } }",
+                count data { chargePointHardwareId energyWh moneySpent bill { currency total } } } }",
             json!({}),
         )
         .await
         .unwrap();
     let history = &history["userChargingHistory"];
-    assert_eq!(history["count"], json!(1.0));
-    assert_eq!(history["data"][0]["chargePointHardwareId"], "S1");
-    assert_eq!(history["data"][0]["energyWh"], json!(7345));
+    assert_eq!(whole(&history["count"]), Some(1));
+    let session = &history["data"][0];
+    assert_eq!((&session["chargePointHardwareId"], whole(&session["energyWh"])), (&json!("S1"), Some(7_345)));
+    assert_eq!(session["bill"], json!({ "currency": "USD", "total": "3.31" }));
+    assert_eq!(session["moneySpent"], json!(3.31));
     story.settled().await;
     story.assert_lanes_whole().await;
 }

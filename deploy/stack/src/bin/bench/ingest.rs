@@ -177,7 +177,7 @@ fn started(session: SessionId) -> Result<Event> {
         tx_ref: StationTxRef(session.to_string()),
         token: None,
         auth: AuthStatus::Accepted,
-        authorised_by: AuthorisedBy::List,
+        authorised_by: AuthorisedBy::SiteList,
         at: now(),
         meter_start: Wh(0),
         tariff: None,

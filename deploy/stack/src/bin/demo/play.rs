@@ -1,0 +1,111 @@
+//! The story: what happens at the pier, and when the internet is gone.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use stack::wait;
+use tokio::time::{Instant, sleep};
+
+use crate::env;
+use crate::screen::tell;
+use crate::stage::Stage;
+
+const SOON: Duration = Duration::from_secs(20);
+/// How long the story dwells on each scene.
+const SCENE: Duration = Duration::from_secs(5);
+/// Sooner than the tokens end.
+const RENEWAL: Duration = Duration::from_secs(40 * 60);
+
+/// Three sessions, one cut.
+pub(crate) async fn story(stage: &Stage) -> Result<()> {
+    for charger in &stage.chargers {
+        charger.until_accepted(SOON).await?;
+    }
+    let [first, second, third] = &stage.chargers[..] else { unreachable!("there are three") };
+
+    tell("A driver plugs in at PIER-1 and starts from the app");
+    first.plug_in().await?;
+    start_from_app(stage).await?;
+    first.until_charging(SOON).await?;
+
+    tell("Another one holds a card to PIER-2");
+    second.plug_in().await?;
+    second.tap(&stage.house.site.id_tag).await?;
+    second.until_charging(SOON).await?;
+    sleep(SCENE).await;
+
+    tell("The internet is gone");
+    stage.house.proxy.cut();
+    sleep(SCENE / 2).await;
+
+    tell("A third car comes to PIER-3; the site decides by itself");
+    third.plug_in().await?;
+    third.tap(&stage.house.site.id_tag).await?;
+    third.until_charging(SOON).await?;
+    sleep(SCENE).await;
+
+    tell("The car at PIER-2 leaves");
+    second.leave(&stage.house.site.id_tag).await?;
+    sleep(SCENE / 2).await;
+
+    tell("The internet is back");
+    stage.house.proxy.heal();
+    until_settled(stage).await?;
+    sleep(SCENE / 2).await;
+
+    tell("The others leave");
+    first.leave(&stage.house.site.id_tag).await?;
+    third.leave(&stage.house.site.id_tag).await?;
+    until_settled(stage).await
+}
+
+/// Sessions now and then, until somebody ends the demo.
+pub(crate) async fn on_and_on(stage: &mut Stage) -> Result<()> {
+    tell("The house stays open: sessions come and go until Ctrl-C");
+    let mut renewed = Instant::now();
+    for turn in (0..stage.chargers.len()).cycle() {
+        sleep(SCENE * 3).await;
+        let charger = &stage.chargers[turn];
+        charger.plug_in().await?;
+        charger.tap(&stage.house.site.id_tag).await?;
+        charger.until_charging(SOON).await?;
+        sleep(SCENE * 3).await;
+        charger.leave(&stage.house.site.id_tag).await?;
+        if renewed.elapsed() > RENEWAL {
+            stage.house.renew_tokens().await?;
+            env::write(&stage.house)?;
+            renewed = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+async fn start_from_app(stage: &Stage) -> Result<()> {
+    let start =
+        "mutation($input: TransactionByUserInputDTO!) { startTransactionByUser(input: $input) { status } }";
+    let connector = free_connector(stage).await?;
+    let answer = stage.house.driver.ask(start, json!({ "input": { "id": connector } })).await?;
+    let status = answer.pointer("/startTransactionByUser/status").and_then(Value::as_str);
+    ensure!(status == Some("Accepted"), "the remote start was answered with {answer}");
+    Ok(())
+}
+
+/// The first free connector that the app shows at the site; a car that is plugged in waits at it.
+async fn free_connector(stage: &Stage) -> Result<Value> {
+    let map = "query($input: InputFilterSiteDto!) { getFilteredSite(input: $input) { available_ids } }";
+    let input = json!({ "input": { "siteId": stage.house.site.id, "connectorTypesSelected": ["Type 2"] } });
+    wait::until("a free connector on the map", SOON, || async {
+        let answer = stage.house.driver.ask(map, input.clone()).await.ok()?;
+        answer.pointer("/getFilteredSite/0/available_ids/0").cloned()
+    })
+    .await
+}
+
+async fn until_settled(stage: &Stage) -> Result<()> {
+    wait::until("the agent to have sent everything", SOON, || async {
+        let state = stage.house.edge.state().await.ok()?;
+        state["lanes"].as_array()?.iter().all(|lane| lane["backlog"] == 0).then_some(())
+    })
+    .await
+}
