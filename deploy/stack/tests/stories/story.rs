@@ -81,7 +81,7 @@ impl Story {
     pub(crate) async fn settled(&self) {
         wait::until("an empty outbox", SOON, || async {
             let state = self.edge.state().await.ok()?;
-            state["lanes"].as_array()?.iter().all(|lane| lane["backlog"] == 0).then_some(())
+            state["lanes"].as_object()?.values().all(|lane| lane["backlog"] == 0).then_some(())
         })
         .await
         .unwrap();

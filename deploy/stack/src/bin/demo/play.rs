@@ -105,7 +105,7 @@ async fn free_connector(stage: &Stage) -> Result<Value> {
 async fn until_settled(stage: &Stage) -> Result<()> {
     wait::until("the agent to have sent everything", SOON, || async {
         let state = stage.house.edge.state().await.ok()?;
-        state["lanes"].as_array()?.iter().all(|lane| lane["backlog"] == 0).then_some(())
+        state["lanes"].as_object()?.values().all(|lane| lane["backlog"] == 0).then_some(())
     })
     .await
 }

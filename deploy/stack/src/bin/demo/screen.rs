@@ -1,5 +1,6 @@
 //! What a person sees: a line when something is done, and a line each second of what the agent says about itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -50,13 +51,12 @@ async fn look(edge: &str) -> reqwest::Result<Site> {
 struct Site {
     at: String,
     online: bool,
-    lanes: Vec<Lane>,
+    lanes: BTreeMap<String, Lane>,
     sessions: Vec<Session>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Lane {
-    lane: String,
     backlog: u64,
 }
 
@@ -70,14 +70,14 @@ struct Session {
 
 impl Site {
     fn is_quiet(&self) -> bool {
-        self.sessions.is_empty() && self.lanes.iter().all(|lane| lane.backlog == 0)
+        self.sessions.is_empty() && self.lanes.values().all(|lane| lane.backlog == 0)
     }
 
     fn line(&self) -> String {
         let time = self.at.get(11..19).unwrap_or(&self.at);
         let cloud = if self.online { "cloud ok  " } else { "cloud gone" };
         let lanes: Vec<String> =
-            self.lanes.iter().map(|lane| format!("{} {}", lane.lane, lane.backlog)).collect();
+            self.lanes.iter().map(|(name, lane)| format!("{name} {}", lane.backlog)).collect();
         let sessions: String = self.sessions.iter().map(Session::text).collect();
         format!("{time}  {cloud}  to send: {:34}{sessions}", lanes.join(", "))
     }
