@@ -1,5 +1,6 @@
 //! The command line of the gateway agent.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -101,7 +102,9 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
 
 fn log(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let on_screen = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(on_screen);
     if json { builder.json().init() } else { builder.init() }
 }
 

@@ -107,7 +107,6 @@ fn accept(server: &Arc<Server>, socket: TcpStream, from: SocketAddr) {
             .timer(TokioTimer::new())
             .header_read_timeout(HANDSHAKE)
             .max_buf_size(HEAD_BYTES)
-            .keep_alive(false)
             .serve_connection(TokioIo::new(socket), service)
             .with_upgrades();
         if let Err(error) = connection.await {
@@ -266,6 +265,7 @@ fn refuse(status: StatusCode, result: &'static str, reason: &'static str) -> Res
     counter!("edge_logins_total", "result" => result).increment(1);
     let mut response = Response::new(Body::from(format!("{reason}\n")));
     *response.status_mut() = status;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
