@@ -1,6 +1,12 @@
 //! A site by itself: the real agent's binary, a simulated station, no cloud anywhere. It charges, it survives kill -9, and
 //! the outbox holds each session once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test says what it expects by failing"
+)]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

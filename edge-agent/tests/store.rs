@@ -1,5 +1,7 @@
 //! The gateway's memory, on a real file: what was committed is there after a restart, numbered without gaps.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
+
 use edge_agent::core::{Recall, Write};
 use edge_agent::store::{Opened, Stamp, Store};
 use shared::id::{BootId, StationId, StationTxRef};
