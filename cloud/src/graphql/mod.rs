@@ -1,1 +1,180 @@
-//! Placeholder.
+//! The API. Its names and oddities are those of the first apps and stay in this folder.
+//!
+//! One file per noun holds a `…Query`, `…Mutation` or `…Subscription` part; the roots below are merged from them.
+//! `schema.graphql` beside the crate's manifest is the whole result. Further parts need not be derived: a part may implement
+//! `ObjectType` by hand over a table of entities, which is how generated CRUD joins in.
+//!
+//! Lists without paging are capped ([`MAX_ROWS`]).
+
+mod coerce;
+mod command;
+mod error;
+mod fanout;
+mod filter;
+mod history;
+mod live;
+mod map;
+mod onboarding;
+mod progress;
+mod request;
+mod saving;
+mod scalar;
+mod status;
+mod transaction;
+mod user;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Context, MergedObject, MergedSubscription, Schema};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+pub use request::{Incoming, Reply};
+
+use crate::App;
+use crate::auth::{Caller, Deed, Viewer};
+use coerce::Inputs;
+use error::{Fault, Result};
+use fanout::Fanout;
+
+/// Rows of a list that was asked for without paging, and the largest page.
+pub(crate) const MAX_ROWS: i64 = 200;
+
+const QUERY_TIME: Duration = Duration::from_secs(10);
+/// Longer than the longest wait for a station's answer.
+const MUTATION_TIME: Duration = Duration::from_secs(30);
+
+/// What can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(map::MapQuery, user::UserQuery, history::HistoryQuery, onboarding::OnboardingQuery, command::CommandQuery);
+
+/// What can be done.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    user::UserMutation,
+    saving::SavingMutation,
+    transaction::TransactionMutation,
+    onboarding::OnboardingMutation,
+    command::CommandMutation,
+);
+
+/// What can be watched.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(
+    map::MapSubscription,
+    progress::ProgressSubscription,
+    status::StatusSubscription,
+);
+
+type Executor = Schema<Query, Mutation, Subscription>;
+
+/// The executor and what stands around it; cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    schema: Executor,
+    inputs: Inputs,
+    fanout: Fanout,
+}
+
+/// What a subscriber is told.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An answer.
+    Next(Arc<str>),
+    /// It never began: the list of errors, as JSON.
+    Refused(Arc<str>),
+}
+
+impl Api {
+    /// Builds the schema once for all requests.
+    pub fn new(app: App) -> Self {
+        let schema = builder().data(app).finish();
+        let inputs = Inputs::of(&schema.sdl());
+        Self(Arc::new(Inner { schema, inputs, fanout: Fanout::default() }))
+    }
+
+    /// Answers a query or a mutation. With `only_queries`, mutations are refused (HTTP GET).
+    pub async fn execute(&self, incoming: Incoming, caller: Caller, only_queries: bool) -> Reply {
+        let prepared = match request::prepare(incoming, &self.0.inputs) {
+            Ok(prepared) => prepared,
+            Err(refused) => return refused.reply(),
+        };
+        if only_queries && prepared.kind != OperationType::Query {
+            return request::refuse(405, "BAD_REQUEST", "GET requests only support query operations.");
+        }
+        let time = if prepared.kind == OperationType::Query { QUERY_TIME } else { MUTATION_TIME };
+        match tokio::time::timeout(time, self.0.schema.execute(prepared.request.data(caller))).await {
+            Ok(response) => request::finish(response),
+            Err(_) => request::refuse(503, "SERVICE_UNAVAILABLE", "The answer took too long. Ask for less, or try again."),
+        }
+    }
+
+    /// Runs any operation as a stream of answers.
+    pub fn subscribe(&self, incoming: Incoming, caller: Caller) -> BoxStream<'static, Event> {
+        let key = fanout::key(&incoming);
+        let prepared = match request::prepare(incoming, &self.0.inputs) {
+            Ok(prepared) => prepared,
+            Err(refused) => return stream::iter([Event::of(refused.reply())]).boxed(),
+        };
+        let public = prepared.kind == OperationType::Subscription
+            && prepared.roots.iter().all(|root| map::LIVE_FOR_ALL.contains(&root.as_str()));
+        let schema = self.0.schema.clone();
+        let answers = move |request: async_graphql::Request| {
+            schema.execute_stream(request).map(|response| Event::of(request::finish(response)))
+        };
+        if public && prepared.roots.len() == 1 {
+            return self.0.fanout.join(key, move || answers(prepared.request.data(caller)).boxed());
+        }
+        answers(prepared.request.data(caller)).boxed()
+    }
+}
+
+impl Event {
+    fn of(reply: Reply) -> Self {
+        if reply.refused { Event::Refused(reply.body.into()) } else { Event::Next(reply.body.into()) }
+    }
+}
+
+/// The schema's text, as `schema.graphql` holds it.
+pub fn sdl() -> String {
+    builder().finish().sdl()
+}
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .limit_depth(request::MAX_DEPTH)
+        .limit_complexity(request::MAX_COMPLEXITY)
+        .limit_recursive_depth(32)
+        .limit_directives(10)
+        .disable_suggestions()
+}
+
+fn app<'a>(ctx: &Context<'a>) -> &'a App {
+    ctx.data_unchecked::<App>()
+}
+
+/// Who asks; a fault when nobody does.
+async fn viewer(ctx: &Context<'_>) -> Result<Viewer> {
+    ctx.data_unchecked::<Caller>().viewer().await?.ok_or(Fault::Unauthorized)
+}
+
+/// Whose rows a deed of the asking one reaches: no value means all. A fault when the deed is not for his role.
+async fn reach(ctx: &Context<'_>, deed: Deed) -> Result<(Viewer, Option<i64>)> {
+    let viewer = viewer(ctx).await?;
+    let owner = viewer.reach(deed).owner().ok_or_else(Fault::role)?;
+    Ok((viewer, owner))
+}
+
+/// A row id out of the API's number.
+fn row_id(number: f64, field: &str) -> Result<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within an integer's range, checked")]
+    if number.fract() == 0.0 && number.abs() < 9e15 { Ok(number as i64) } else { Err(Fault::BadInput(format!("{field} must be a whole number."))) }
+}
+
+/// A row id out of an `ID`.
+fn parse_id(id: &async_graphql::ID, field: &str) -> Result<i64> {
+    id.parse().map_err(|_| Fault::BadInput(format!("{field} must be a number.")))
+}

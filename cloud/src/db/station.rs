@@ -1,0 +1,161 @@
+//! Stations and their connectors as targets: where they are, who may reach them, what runs there.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::live::{ConnectorChange, SessionChange};
+
+/// A station, and the gateway that reaches it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Target {
+    /// Its site.
+    pub site_id: i64,
+    /// Its identity; none: it was never set up to connect.
+    pub station: Option<String>,
+    /// The connector's number there, where one was asked for.
+    pub evse: Option<i32>,
+    /// The site's gateway, if one is enrolled.
+    pub gateway_id: Option<Uuid>,
+}
+
+/// A command and how it went.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the names are the columns'")]
+pub struct CommandRow {
+    pub id: Uuid,
+    pub kind: String,
+    pub station: String,
+    pub state: String,
+    pub outcome: Option<String>,
+    pub detail: Option<String>,
+    pub result: Option<sqlx::types::Json<async_graphql::Value>>,
+    pub issued_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A charge point of one's own (`owner`) or of anybody's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn charge_point(db: &PgPool, id: i64, owner: Option<i64>) -> sqlx::Result<Option<Target>> {
+    sqlx::query_as(
+        "select cp.site_id, cp.charge_point_hardware_id as station, null::integer as evse, g.id as gateway_id
+         from charge_points cp join sites s on s.id = cp.site_id
+         left join lateral (select id from gateways where site_id = s.id and revoked_at is null
+                            order by enrolled_at desc limit 1) g on true
+         where cp.id = $1 and ($2::bigint is null or s.owner_id = $2)",
+    )
+    .bind(id)
+    .bind(owner)
+    .fetch_optional(db)
+    .await
+}
+
+/// A connector of one's own (`owner`), of anybody's, or, with `public`, one that everybody may charge at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn connector(db: &PgPool, id: i64, owner: Option<i64>, public: bool) -> sqlx::Result<Option<Target>> {
+    sqlx::query_as(
+        "select c.site_id, cp.charge_point_hardware_id as station, c.connector_id as evse, g.id as gateway_id
+         from connectors c join charge_points cp on cp.id = c.charge_point_id join sites s on s.id = c.site_id
+         left join lateral (select id from gateways where site_id = s.id and revoked_at is null
+                            order by enrolled_at desc limit 1) g on true
+         where c.id = $1 and ($2::bigint is null or s.owner_id = $2 or ($3 and cp.public))",
+    )
+    .bind(id)
+    .bind(owner)
+    .bind(public)
+    .fetch_optional(db)
+    .await
+}
+
+/// The session that runs at a connector: one's own, or one at one's own site, or anybody's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn running_at(db: &PgPool, connector: i64, owner: Option<i64>) -> sqlx::Result<Option<(Uuid, Uuid, String)>> {
+    sqlx::query_as(
+        "select se.id, se.gateway_id, se.station from sessions se left join sites s on s.id = se.site_id
+         where se.connector_id = $1 and se.stopped_at is null
+           and ($2::bigint is null or se.user_id = $2 or s.owner_id = $2)
+         order by se.history_id desc limit 1",
+    )
+    .bind(connector)
+    .bind(owner)
+    .fetch_optional(db)
+    .await
+}
+
+/// Running sessions that somebody may see, as changes.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn running_sessions(
+    db: &PgPool,
+    connector: Option<i64>,
+    user: Option<i64>,
+    owner: Option<i64>,
+) -> sqlx::Result<Vec<SessionChange>> {
+    sqlx::query_as(
+        "select se.id, se.history_id, se.site_id, se.connector_id, se.user_id, se.tx_ref, se.power_w, se.energy_wh, se.soc,
+                se.started_at, se.stopped_at, se.updated_at
+         from sessions se left join sites s on s.id = se.site_id
+         where se.stopped_at is null
+           and ($1::bigint is null or se.connector_id = $1) and ($2::bigint is null or se.user_id = $2)
+           and ($3::bigint is null or se.user_id = $3 or s.owner_id = $3)
+         order by se.history_id limit 200",
+    )
+    .bind(connector)
+    .bind(user)
+    .bind(owner)
+    .fetch_all(db)
+    .await
+}
+
+/// The sites that somebody owns.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn sites_of(db: &PgPool, owner: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar("select id from sites where owner_id = $1").bind(owner).fetch_all(db).await
+}
+
+/// A connector as a change.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn connector_change(db: &PgPool, id: i64) -> sqlx::Result<Option<ConnectorChange>> {
+    sqlx::query_as("select id, site_id, charge_point_id, owner_id, status_name, updated_at from connectors where id = $1")
+        .bind(id)
+        .fetch_optional(db)
+        .await
+}
+
+/// Is there a station of this identity?
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn identity_exists(db: &PgPool, identity: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from charge_points where lower(charge_point_hardware_id) = lower($1))")
+        .bind(identity)
+        .fetch_one(db)
+        .await
+}
+
+/// A command to a station of one's own site, or one's own command, or anybody's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn command(db: &PgPool, id: Uuid, owner: Option<i64>) -> sqlx::Result<Option<CommandRow>> {
+    sqlx::query_as(
+        "select c.id, c.kind, c.station, c.state, c.outcome, c.detail, c.result, c.issued_at, c.finished_at
+         from commands c join gateways g on g.id = c.gateway_id join sites s on s.id = g.site_id
+         where c.id = $1 and ($2::bigint is null or s.owner_id = $2 or c.issued_by = $2)",
+    )
+    .bind(id)
+    .bind(owner)
+    .fetch_optional(db)
+    .await
+}

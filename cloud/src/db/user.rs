@@ -1,0 +1,162 @@
+//! People: who they are, how they sign in, what they charge with.
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+/// What signing in needs.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Account {
+    /// Row id.
+    pub id: i64,
+    /// Sign-in name.
+    pub username: Option<String>,
+    /// Full name.
+    pub name: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// See `auth::Role`.
+    pub role: String,
+    /// PHC text; none: no sign-in by password.
+    pub password_hash: Option<String>,
+    /// May sign in at all.
+    pub is_active: bool,
+    /// Raised to end every token issued before.
+    pub token_version: i32,
+}
+
+/// What recognising a token needs.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Standing {
+    /// See `auth::Role`.
+    pub role: String,
+    /// May act at all.
+    pub is_active: bool,
+    /// Tokens of another version are void.
+    pub token_version: i32,
+}
+
+/// What a person sees of himself.
+#[derive(Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the names are the columns'")]
+pub struct User {
+    pub id: i64,
+    pub name: Option<String>,
+    pub username: Option<String>,
+    pub phone: Option<String>,
+    pub email: Option<String>,
+    pub country: Option<String>,
+    pub state: Option<String>,
+    pub address: Option<String>,
+    pub unit: Option<String>,
+    pub city: Option<String>,
+    pub zip: Option<f64>,
+    pub role: String,
+}
+
+/// A person to be.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the columns'")]
+pub struct NewUser<'a> {
+    pub name: Option<&'a str>,
+    pub username: Option<&'a str>,
+    pub phone: Option<&'a str>,
+    pub email: Option<&'a str>,
+    pub role: &'a str,
+    pub password_hash: Option<&'a str>,
+}
+
+/// The account of a user name, an e-mail address or a phone number; in this order, because a name could look like either.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_login(db: &PgPool, login: &str) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as(
+        "select id, username, name, email, role, password_hash, is_active, token_version from users
+         where lower(username) = lower($1) or lower(email) = lower($1) or phone = $1
+         order by lower(username) = lower($1) desc nulls last, lower(email) = lower($1) desc nulls last limit 1",
+    )
+    .bind(login.trim())
+    .fetch_optional(db)
+    .await
+}
+
+/// Role and validity of an account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn standing(db: &PgPool, id: i64) -> sqlx::Result<Option<Standing>> {
+    sqlx::query_as("select role, is_active, token_version from users where id = $1").bind(id).fetch_optional(db).await
+}
+
+/// One person.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(db: impl PgExecutor<'_>, id: i64) -> sqlx::Result<Option<User>> {
+    sqlx::query_as(
+        "select id, name, username, phone, email, country, state, address, unit, city, zip, role from users where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await
+}
+
+/// Adds a person.
+///
+/// # Errors
+/// When name, phone or e-mail is taken, or the database does not answer.
+pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "insert into users (name, username, phone, email, role, password_hash) values ($1, $2, $3, $4, $5, $6) returning id",
+    )
+    .bind(user.name)
+    .bind(user.username)
+    .bind(user.phone)
+    .bind(user.email)
+    .bind(user.role)
+    .bind(user.password_hash)
+    .fetch_one(db)
+    .await
+}
+
+/// Something to charge with.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Token {
+    /// Row id.
+    pub id: i64,
+    /// As received.
+    pub token: String,
+    /// See `shared::model::token::AuthStatus`.
+    pub status: String,
+}
+
+/// Gives a token to a person; `None` when it is somebody else's. The same again changes nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn add_token(db: &mut PgConnection, user: i64, token: &str, kind: &str) -> sqlx::Result<Option<Token>> {
+    sqlx::query("insert into id_tokens (user_id, token, kind) values ($1, $2, $3) on conflict (lower(token)) do nothing")
+        .bind(user)
+        .bind(token)
+        .bind(kind)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query_as("select id, token, status from id_tokens where lower(token) = lower($1) and user_id = $2")
+        .bind(token)
+        .bind(user)
+        .fetch_optional(db)
+        .await
+}
+
+/// The token that a person's app charges with, if he has one that is good.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn app_token(db: impl PgExecutor<'_>, user: i64) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "select token from id_tokens where user_id = $1 and kind = 'app' and status = 'accepted'
+         and (expires_at is null or expires_at > now()) order by id limit 1",
+    )
+    .bind(user)
+    .fetch_optional(db)
+    .await
+}

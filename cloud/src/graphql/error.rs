@@ -1,0 +1,156 @@
+//! What may go wrong, and how apps have always been told: `extensions.code`, sometimes `status`, and `originalError`.
+//!
+//! [`Fault`] has no `Display` on purpose: whatever has one turns into a GraphQL error by itself and would show its text, so
+//! that a database error could leak its SQL. A `Fault` is the only way out of a resolver.
+
+use std::time::Duration;
+
+use async_graphql::{Error, ErrorExtensions as _, Value, value};
+
+/// The answer of a resolver.
+pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
+
+/// A failure that the caller is told about.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// No good token.
+    Unauthorized,
+    /// Who he is was not believed: login.
+    Denied(String),
+    /// Known, but not for his role.
+    Forbidden(String),
+    /// Not there, or not his.
+    NotFound(String),
+    /// He sent something that cannot be done.
+    BadInput(String),
+    /// Too often.
+    TooMany(Duration),
+    /// A value is missing where the schema promises one.
+    MissingValue(&'static str),
+    /// Ours. Logged, not told.
+    Internal(anyhow::Error),
+}
+
+impl Fault {
+    /// What apps have always been told of a row that is not there or not theirs.
+    pub(super) fn no_such(entity: &str, id: impl std::fmt::Display) -> Self {
+        Fault::NotFound(format!("Unable to find {entity}Entity with id: {id}"))
+    }
+
+    /// The role may not do such a thing at all.
+    pub(super) fn role() -> Self {
+        Fault::Forbidden("Your role may not do this.".into())
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Fault::Unauthorized | Fault::Denied(_) => "UNAUTHENTICATED",
+            Fault::Forbidden(_) => "FORBIDDEN",
+            Fault::BadInput(_) => "BAD_USER_INPUT",
+            Fault::TooMany(_) => "TOO_MANY_REQUESTS",
+            Fault::NotFound(_) | Fault::MissingValue(_) | Fault::Internal(_) => "INTERNAL_SERVER_ERROR",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Fault::Unauthorized => "Unauthorized".into(),
+            Fault::Denied(text) | Fault::Forbidden(text) | Fault::NotFound(text) | Fault::BadInput(text) => text.clone(),
+            Fault::TooMany(wait) => format!("Too many attempts, try again in {} seconds.", wait.as_secs() + 1),
+            Fault::MissingValue(field) => format!("Cannot return null for non-nullable field {field}."),
+            Fault::Internal(_) => "Internal server error".into(),
+        }
+    }
+
+    /// The HTTP status that the first API gave it internally; apps find it in the extensions.
+    fn status(&self) -> Option<(u16, Option<&'static str>)> {
+        match self {
+            Fault::Unauthorized => Some((401, None)),
+            Fault::Denied(_) => Some((401, Some("Unauthorized"))),
+            Fault::Forbidden(_) => Some((403, Some("Forbidden"))),
+            Fault::NotFound(_) => Some((404, Some("Not Found"))),
+            Fault::BadInput(_) => Some((400, Some("Bad Request"))),
+            Fault::TooMany(_) => Some((429, Some("Too Many Requests"))),
+            Fault::MissingValue(_) | Fault::Internal(_) => None,
+        }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Error {
+        if let Fault::Internal(error) = &fault {
+            tracing::error!(error = format!("{error:#}"), "a resolver failed");
+        }
+        let message = fault.message();
+        Error::new(message.clone()).extend_with(|_, extensions| {
+            extensions.set("code", fault.code());
+            let Some((status, name)) = fault.status() else { return };
+            if matches!(fault, Fault::NotFound(_)) {
+                extensions.set("status", status);
+            }
+            extensions.set("originalError", original(message.clone(), name, status));
+        })
+    }
+}
+
+fn original(message: String, error: Option<&str>, status: u16) -> Value {
+    match error {
+        Some(error) => value!({"message": message, "error": error, "statusCode": status}),
+        None => value!({"message": message, "statusCode": status}),
+    }
+}
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        Fault::Internal(error)
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Fault::Internal(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(fault: Fault) -> serde_json::Value {
+        let error = Error::from(fault);
+        json!({"message": error.message, "extensions": error.extensions})
+    }
+
+    #[test]
+    fn faults_look_as_recorded() {
+        assert_eq!(
+            told(Fault::Unauthorized),
+            json!({"message": "Unauthorized", "extensions": {
+                "code": "UNAUTHENTICATED",
+                "originalError": {"message": "Unauthorized", "statusCode": 401},
+            }})
+        );
+        assert_eq!(
+            told(Fault::Denied("Incorrect verification code!".into())),
+            json!({"message": "Incorrect verification code!", "extensions": {
+                "code": "UNAUTHENTICATED",
+                "originalError": {"message": "Incorrect verification code!", "error": "Unauthorized", "statusCode": 401},
+            }})
+        );
+        assert_eq!(
+            told(Fault::no_such("Site", 2)),
+            json!({"message": "Unable to find SiteEntity with id: 2", "extensions": {
+                "code": "INTERNAL_SERVER_ERROR",
+                "status": 404,
+                "originalError": {"message": "Unable to find SiteEntity with id: 2", "error": "Not Found", "statusCode": 404},
+            }})
+        );
+    }
+
+    #[test]
+    fn what_is_ours_is_not_told() {
+        let told = told(sqlx::Error::Protocol("select canary".into()).into());
+        assert_eq!(told, json!({"message": "Internal server error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}));
+    }
+}

@@ -1,0 +1,373 @@
+//! Filters and orders of lists, in the operators that every list of the API shares, turned into SQL with bound values.
+//!
+//! Several operators on one field mean "or", several fields "and": that is how apps know it.
+
+use async_graphql::{Enum, ID, InputObject};
+use sqlx::{Postgres, QueryBuilder};
+
+use super::error::{Fault, Result};
+use super::scalar::Time;
+
+/// Values in one filter, so that no request makes an endless statement.
+const MAX_VALUES: usize = 500;
+
+/// A value to compare with.
+#[derive(Debug, Clone)]
+enum Operand {
+    Number(f64),
+    Text(String),
+    Time(Time),
+}
+
+/// One operator with its value or values.
+#[derive(Debug, Clone)]
+enum Condition {
+    Null(bool),
+    One(&'static str, Operand),
+    In(bool, Vec<Operand>),
+    Between(bool, Operand, Operand),
+}
+
+/// What one field is compared with: any of these.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conditions(Vec<Condition>);
+
+macro_rules! conditions {
+    ($self:ident, $operand:expr; $($field:ident => $sql:literal),* $(,)?) => {{
+        let operand = $operand;
+        let mut all = Vec::new();
+        all.extend($self.is.map(Condition::Null));
+        all.extend($self.is_not.map(|null| Condition::Null(!null)));
+        $(all.extend($self.$field.map(|value| Condition::One($sql, operand(value))));)*
+        all.extend($self.in_.map(|values| Condition::In(true, values.into_iter().map(operand).collect())));
+        all.extend($self.not_in.map(|values| Condition::In(false, values.into_iter().map(operand).collect())));
+        all
+    }};
+}
+
+macro_rules! text_comparison {
+    ($(#[$doc:meta])* $api:literal $name:ident, $value:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, InputObject)]
+        #[graphql(name = $api)]
+        pub(super) struct $name {
+            is: Option<bool>,
+            is_not: Option<bool>,
+            eq: Option<$value>,
+            neq: Option<$value>,
+            gt: Option<$value>,
+            gte: Option<$value>,
+            lt: Option<$value>,
+            lte: Option<$value>,
+            like: Option<$value>,
+            not_like: Option<$value>,
+            i_like: Option<$value>,
+            #[graphql(name = "notILike")]
+            not_i_like: Option<$value>,
+            #[graphql(name = "in")]
+            in_: Option<Vec<$value>>,
+            not_in: Option<Vec<$value>>,
+        }
+    };
+}
+
+macro_rules! range_comparison {
+    ($(#[$doc:meta])* $api:literal $name:ident, $between:ident, $value:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, InputObject)]
+        #[graphql(name = $api)]
+        pub(super) struct $name {
+            is: Option<bool>,
+            is_not: Option<bool>,
+            eq: Option<$value>,
+            neq: Option<$value>,
+            gt: Option<$value>,
+            gte: Option<$value>,
+            lt: Option<$value>,
+            lte: Option<$value>,
+            #[graphql(name = "in")]
+            in_: Option<Vec<$value>>,
+            not_in: Option<Vec<$value>>,
+            between: Option<$between>,
+            not_between: Option<$between>,
+        }
+
+        /// Both ends included.
+        #[derive(Debug, Clone, InputObject)]
+        pub(super) struct $between {
+            lower: $value,
+            upper: $value,
+        }
+    };
+}
+
+text_comparison!(
+    /// Operators on ids.
+    "IDFilterComparison" IdComparison, ID
+);
+text_comparison!(
+    /// Operators on text.
+    "StringFieldComparison" TextComparison, String
+);
+range_comparison!(
+    /// Operators on numbers.
+    "NumberFieldComparison" NumberComparison, NumberFieldComparisonBetween, f64
+);
+range_comparison!(
+    /// Operators on times.
+    "DateFieldComparison" TimeComparison, DateFieldComparisonBetween, Time
+);
+
+impl From<TextComparison> for Conditions {
+    fn from(it: TextComparison) -> Self {
+        Conditions(conditions!(it, Operand::Text; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=",
+            like => "like", not_like => "not like", i_like => "ilike", not_i_like => "not ilike"))
+    }
+}
+
+impl From<IdComparison> for Conditions {
+    /// Ids compare as numbers where they are numbers, and as text in patterns.
+    fn from(it: IdComparison) -> Self {
+        let id = |id: ID| id.parse().map_or_else(|_| Operand::Text(id.to_string()), Operand::Number);
+        let text = |id: ID| Operand::Text(id.to_string());
+        let mut patterns = Vec::new();
+        patterns.extend(it.like.map(|it| Condition::One("like", text(it))));
+        patterns.extend(it.not_like.map(|it| Condition::One("not like", text(it))));
+        patterns.extend(it.i_like.map(|it| Condition::One("ilike", text(it))));
+        patterns.extend(it.not_i_like.map(|it| Condition::One("not ilike", text(it))));
+        let mut all = conditions!(it, id; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
+        all.append(&mut patterns);
+        Conditions(all)
+    }
+}
+
+impl From<NumberComparison> for Conditions {
+    fn from(it: NumberComparison) -> Self {
+        let between = it.between.map(|it| Condition::Between(true, Operand::Number(it.lower), Operand::Number(it.upper)));
+        let outside =
+            it.not_between.map(|it| Condition::Between(false, Operand::Number(it.lower), Operand::Number(it.upper)));
+        let mut all = conditions!(it, Operand::Number; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
+        all.extend(between.into_iter().chain(outside));
+        Conditions(all)
+    }
+}
+
+impl From<TimeComparison> for Conditions {
+    fn from(it: TimeComparison) -> Self {
+        let between = it.between.map(|it| Condition::Between(true, Operand::Time(it.lower), Operand::Time(it.upper)));
+        let outside = it.not_between.map(|it| Condition::Between(false, Operand::Time(it.lower), Operand::Time(it.upper)));
+        let mut all = conditions!(it, Operand::Time; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
+        all.extend(between.into_iter().chain(outside));
+        Conditions(all)
+    }
+}
+
+/// A filter, whatever the entity: SQL expressions and what they are compared with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Where {
+    pub(super) fields: Vec<(&'static str, Conditions)>,
+    pub(super) and: Vec<Where>,
+    pub(super) or: Vec<Where>,
+}
+
+impl Where {
+    /// Adds a field's conditions, when there are any.
+    pub(super) fn field(&mut self, expression: &'static str, conditions: Option<impl Into<Conditions>>) {
+        self.fields.extend(conditions.map(|it| (expression, it.into())));
+    }
+
+    /// Writes it as a boolean expression.
+    pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>) -> Result<()> {
+        if self.values() > MAX_VALUES {
+            return Err(Fault::BadInput(format!("A filter may hold at most {MAX_VALUES} values.")));
+        }
+        self.write(sql);
+        Ok(())
+    }
+
+    fn values(&self) -> usize {
+        let own: usize = self.fields.iter().flat_map(|(_, conditions)| &conditions.0).map(Condition::values).sum();
+        own + self.and.iter().chain(&self.or).map(|it| 1 + it.values()).sum::<usize>()
+    }
+
+    fn write(&self, sql: &mut QueryBuilder<Postgres>) {
+        sql.push("(true");
+        for (expression, conditions) in &self.fields {
+            conditions.write(expression, sql);
+        }
+        for inner in &self.and {
+            sql.push(" and ");
+            inner.write(sql);
+        }
+        if !self.or.is_empty() {
+            sql.push(" and (false");
+            for inner in &self.or {
+                sql.push(" or ");
+                inner.write(sql);
+            }
+            sql.push(")");
+        }
+        sql.push(")");
+    }
+}
+
+impl Conditions {
+    fn write(&self, expression: &str, sql: &mut QueryBuilder<Postgres>) {
+        if self.0.is_empty() {
+            return;
+        }
+        sql.push(" and (false");
+        for condition in &self.0 {
+            sql.push(" or ");
+            condition.write(expression, sql);
+        }
+        sql.push(")");
+    }
+}
+
+impl Condition {
+    fn values(&self) -> usize {
+        match self {
+            Condition::Null(_) | Condition::One(..) => 1,
+            Condition::In(_, values) => values.len(),
+            Condition::Between(..) => 2,
+        }
+    }
+
+    fn write(&self, expression: &str, sql: &mut QueryBuilder<Postgres>) {
+        match self {
+            Condition::Null(true) => {
+                sql.push(format_args!("{expression} is null"));
+            }
+            Condition::Null(false) => {
+                sql.push(format_args!("{expression} is not null"));
+            }
+            Condition::One(operator, operand) => {
+                sql.push(format_args!("{} {operator} ", operand.left(expression)));
+                operand.bind(sql);
+            }
+            Condition::In(wanted, values) if values.is_empty() => {
+                sql.push(!wanted);
+            }
+            Condition::In(wanted, values) => {
+                let left = values.first().map_or_else(String::new, |value| value.left(expression));
+                sql.push(format_args!("{left} {}in (", if *wanted { "" } else { "not " }));
+                for (place, value) in values.iter().enumerate() {
+                    sql.push(if place == 0 { "" } else { ", " });
+                    value.bind(sql);
+                }
+                sql.push(")");
+            }
+            Condition::Between(wanted, lower, upper) => {
+                sql.push(format_args!("{} {}between ", lower.left(expression), if *wanted { "" } else { "not " }));
+                lower.bind(sql);
+                sql.push(" and ");
+                upper.bind(sql);
+            }
+        }
+    }
+}
+
+impl Operand {
+    /// Text compares with text: an expression that is a number or an id is cast.
+    fn left(&self, expression: &str) -> String {
+        match self {
+            Operand::Text(_) => format!("({expression})::text"),
+            Operand::Number(_) | Operand::Time(_) => format!("({expression})"),
+        }
+    }
+
+    fn bind(&self, sql: &mut QueryBuilder<Postgres>) {
+        match self {
+            Operand::Number(number) => sql.push_bind(*number).push("::float8::numeric"),
+            Operand::Text(text) => sql.push_bind(text.clone()),
+            Operand::Time(time) => sql.push_bind(time.0),
+        };
+    }
+}
+
+/// Sort Directions
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "SortDirection", rename_items = "SCREAMING_SNAKE_CASE")]
+pub(super) enum Direction {
+    /// Smallest first.
+    Asc,
+    /// Largest first.
+    Desc,
+}
+
+/// Sort Nulls Options
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "SortNulls", rename_items = "SCREAMING_SNAKE_CASE")]
+pub(super) enum Nulls {
+    /// Missing values before all others.
+    NullsFirst,
+    /// Missing values after all others.
+    NullsLast,
+}
+
+/// Writes one term of an order.
+pub(super) fn push_order(expression: &str, direction: Direction, nulls: Option<Nulls>, sql: &mut QueryBuilder<Postgres>) {
+    let direction = match direction {
+        Direction::Asc => "asc",
+        Direction::Desc => "desc",
+    };
+    let nulls = match nulls {
+        Some(Nulls::NullsFirst) => " nulls first",
+        Some(Nulls::NullsLast) => " nulls last",
+        None => "",
+    };
+    sql.push(format_args!("{expression} {direction}{nulls}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(filter: &Where) -> String {
+        let mut builder = QueryBuilder::new("");
+        filter.push(&mut builder).unwrap();
+        builder.sql().as_str().to_owned()
+    }
+
+    fn number(condition: Condition) -> Conditions {
+        Conditions(vec![condition])
+    }
+
+    #[test]
+    fn fields_are_anded_operators_ored() {
+        let mut filter = Where::default();
+        filter.field("a", Some(Conditions(vec![
+            Condition::One("=", Operand::Number(1.0)),
+            Condition::One("like", Operand::Text("x%".into())),
+        ])));
+        filter.field("b", Some(number(Condition::Null(true))));
+        filter.field("c", None::<Conditions>);
+        assert_eq!(
+            sql(&filter),
+            "(true and (false or (a) = $1::float8::numeric or (a)::text like $2) and (false or b is null))"
+        );
+    }
+
+    #[test]
+    fn groups_nest() {
+        let leaf = |name| Where { fields: vec![(name, number(Condition::Null(false)))], ..Where::default() };
+        let filter = Where { or: vec![leaf("a"), leaf("b")], and: vec![leaf("c")], ..Where::default() };
+        let text = |name| format!("(true and (false or {name} is not null))");
+        assert_eq!(sql(&filter), format!("(true and {} and (false or {} or {}))", text("c"), text("a"), text("b")));
+    }
+
+    #[test]
+    fn an_empty_list_matches_nothing_and_its_opposite_all() {
+        let one = |wanted| Where { fields: vec![("a", number(Condition::In(wanted, vec![])))], ..Where::default() };
+        assert_eq!(sql(&one(true)), "(true and (false or false))");
+        assert_eq!(sql(&one(false)), "(true and (false or true))");
+    }
+
+    #[test]
+    fn values_are_limited() {
+        let many = vec![Operand::Number(0.0); MAX_VALUES + 1];
+        let filter = Where { fields: vec![("a", number(Condition::In(true, many)))], ..Where::default() };
+        assert!(filter.push(&mut QueryBuilder::new("")).is_err());
+    }
+}

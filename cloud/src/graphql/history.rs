@@ -1,0 +1,337 @@
+//! Charging history: sessions with what they took and what was billed.
+
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use shared::tariff::CostLine;
+use shared::units::{Currency, Money};
+
+use super::error::{Fault, Result};
+use super::filter::{Direction, IdComparison, Nulls, NumberComparison, TextComparison, TimeComparison, Where, push_order};
+use super::scalar::{Float, Time, millionths, thousandths};
+use super::{MAX_ROWS, app, parse_id, reach, row_id, viewer};
+use crate::auth::Deed;
+use crate::db::history::{self, Session, Whose};
+
+/// Terms of an order.
+const MAX_TERMS: usize = 8;
+
+/// A charging session, running or over.
+pub(super) struct ChargingHistory(Session);
+
+#[Object(rename_fields = "camelCase")]
+impl ChargingHistory {
+    async fn id(&self) -> ID {
+        self.0.history_id.into()
+    }
+    /// The station's own name for it.
+    async fn transaction_id(&self) -> Option<&str> {
+        self.0.tx_ref.as_deref()
+    }
+    async fn charge_point_hardware_id(&self) -> Option<&str> {
+        Some(&self.0.station)
+    }
+    /// The connector's number on its charge point.
+    async fn connector_id(&self) -> Option<Float> {
+        Some(i64::from(self.0.evse).into())
+    }
+    async fn user_id(&self) -> Option<Float> {
+        self.0.user_id.map(Float::from)
+    }
+    /// kWh.
+    async fn meter_start(&self) -> Option<Float> {
+        self.0.meter_start.map(thousandths)
+    }
+    /// kWh; 0 while it runs.
+    async fn meter_stop(&self) -> Option<Float> {
+        Some(thousandths(self.0.meter_stop.unwrap_or_default()))
+    }
+    #[graphql(name = "session_start")]
+    async fn session_start(&self) -> Option<Time> {
+        self.0.started_at.map(Time)
+    }
+    #[graphql(name = "session_end")]
+    async fn session_end(&self) -> Option<Time> {
+        self.0.stopped_at.map(Time)
+    }
+    async fn site_address(&self) -> Option<&str> {
+        self.0.site_address.as_deref()
+    }
+    async fn connector_type(&self) -> Option<&str> {
+        self.0.connector_type.as_deref()
+    }
+    /// kWh.
+    async fn power_spend(&self) -> Option<Float> {
+        self.0.energy_wh.map(thousandths)
+    }
+    /// What was billed; null before. `bill` has it exactly.
+    async fn money_spent(&self) -> Option<Float> {
+        self.0.total_micros.map(millionths)
+    }
+    /// The session's lasting name.
+    async fn session_id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+    /// What it took so far, or in all.
+    async fn energy_wh(&self) -> Option<Float> {
+        self.0.energy_wh.map(Float::from)
+    }
+    /// Running or Completed.
+    async fn status(&self) -> &str {
+        if self.0.stopped_at.is_some() { "Completed" } else { "Running" }
+    }
+    /// Why it ended, in the station's word.
+    async fn stop_reason(&self) -> Option<&str> {
+        self.0.stop_reason.as_deref()
+    }
+    /// What it costs, exactly; null until it is billed.
+    async fn bill(&self) -> Option<Bill> {
+        let currency = Currency::new(self.0.currency.as_deref()?).ok()?;
+        let lines = self.0.lines.as_ref().map(|lines| lines.iter().map(|line| BillLine::of(line, currency)).collect());
+        Some(Bill {
+            currency: currency.code().into(),
+            total: decimal(currency, self.0.total_micros?),
+            lines: lines.unwrap_or_default(),
+        })
+    }
+}
+
+/// What a session costs. Amounts are decimal texts, never rounded by a float.
+#[derive(SimpleObject)]
+pub(super) struct Bill {
+    /// ISO 4217.
+    currency: String,
+    total: String,
+    /// The total is their sum.
+    lines: Vec<BillLine>,
+}
+
+/// One reason to pay.
+#[derive(SimpleObject)]
+pub(super) struct BillLine {
+    /// energy, time or flat.
+    kind: String,
+    quantity: Float,
+    /// Of the quantity: Wh, s or session.
+    unit: String,
+    /// Price of a kWh, an hour or a session.
+    price: String,
+    amount: String,
+}
+
+impl BillLine {
+    fn of(line: &CostLine, currency: Currency) -> Self {
+        Self {
+            kind: line.dimension.name().into(),
+            quantity: line.quantity.into(),
+            unit: line.dimension.unit().into(),
+            price: decimal(currency, line.price_micros),
+            amount: decimal(currency, line.amount_micros),
+        }
+    }
+}
+
+fn decimal(currency: Currency, micros: i64) -> String {
+    let text = Money { currency, micros }.to_string();
+    text.split_once(' ').map_or_else(|| text.clone(), |(amount, _)| amount.to_owned())
+}
+
+/// A page of a list.
+#[derive(InputObject)]
+pub(super) struct Paging {
+    /// At most 200.
+    limit: Option<f64>,
+    offset: Option<f64>,
+}
+
+#[derive(InputObject)]
+pub(super) struct ChargingHistoryInput {
+    /// The newest 200 when left out.
+    paging: Option<Paging>,
+}
+
+#[derive(SimpleObject)]
+pub(super) struct ChargingHistoryResponse {
+    /// Of all pages.
+    count: Float,
+    data: Vec<ChargingHistory>,
+}
+
+/// Which sessions; all conditions hold.
+#[derive(InputObject, Default)]
+pub(super) struct ChargingHistoryFilter {
+    and: Option<Vec<ChargingHistoryFilter>>,
+    or: Option<Vec<ChargingHistoryFilter>>,
+    id: Option<IdComparison>,
+    transaction_id: Option<TextComparison>,
+    charge_point_hardware_id: Option<TextComparison>,
+    connector_id: Option<NumberComparison>,
+    user_id: Option<NumberComparison>,
+    #[graphql(name = "session_start")]
+    session_start: Option<TimeComparison>,
+    #[graphql(name = "session_end")]
+    session_end: Option<TimeComparison>,
+    site_address: Option<TextComparison>,
+    connector_type: Option<TextComparison>,
+    power_spend: Option<NumberComparison>,
+    money_spent: Option<NumberComparison>,
+}
+
+#[derive(InputObject)]
+pub(super) struct ChargingHistorySort {
+    field: ChargingHistorySortFields,
+    direction: Direction,
+    nulls: Option<Nulls>,
+}
+
+/// What sessions are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "camelCase")]
+pub(super) enum ChargingHistorySortFields {
+    /// Its number: the order in which they became known.
+    Id,
+    /// The station's own name for it.
+    TransactionId,
+    /// The charge point.
+    ChargePointHardwareId,
+    /// The connector's number there.
+    ConnectorId,
+    /// Who charged.
+    UserId,
+    /// When it began.
+    #[graphql(name = "session_start")]
+    SessionStart,
+    /// When it ended.
+    #[graphql(name = "session_end")]
+    SessionEnd,
+    /// Where.
+    SiteAddress,
+    /// At what.
+    ConnectorType,
+    /// Energy.
+    PowerSpend,
+    /// The bill.
+    MoneySpent,
+}
+
+const KWH: &str = "se.energy_wh / 1000.0";
+const PRICE: &str = "b.total_micros / 1000000.0";
+
+impl ChargingHistorySortFields {
+    fn expression(self) -> &'static str {
+        match self {
+            Self::Id => "se.history_id",
+            Self::TransactionId => "se.tx_ref",
+            Self::ChargePointHardwareId => "se.station",
+            Self::ConnectorId => "se.evse",
+            Self::UserId => "se.user_id",
+            Self::SessionStart => "se.started_at",
+            Self::SessionEnd => "se.stopped_at",
+            Self::SiteAddress => "s.address",
+            Self::ConnectorType => "c.connector_type_name",
+            Self::PowerSpend => KWH,
+            Self::MoneySpent => PRICE,
+        }
+    }
+}
+
+impl From<ChargingHistoryFilter> for Where {
+    fn from(it: ChargingHistoryFilter) -> Self {
+        use ChargingHistorySortFields as Field;
+        let group = |list: Option<Vec<_>>| list.unwrap_or_default().into_iter().map(Where::from).collect();
+        let mut all = Where { and: group(it.and), or: group(it.or), ..Where::default() };
+        all.field(Field::Id.expression(), it.id);
+        all.field(Field::TransactionId.expression(), it.transaction_id);
+        all.field(Field::ChargePointHardwareId.expression(), it.charge_point_hardware_id);
+        all.field(Field::ConnectorId.expression(), it.connector_id);
+        all.field(Field::UserId.expression(), it.user_id);
+        all.field(Field::SessionStart.expression(), it.session_start);
+        all.field(Field::SessionEnd.expression(), it.session_end);
+        all.field(Field::SiteAddress.expression(), it.site_address);
+        all.field(Field::ConnectorType.expression(), it.connector_type);
+        all.field(Field::PowerSpend.expression(), it.power_spend);
+        all.field(Field::MoneySpent.expression(), it.money_spent);
+        all
+    }
+}
+
+#[derive(Default)]
+pub(super) struct HistoryQuery;
+
+#[Object]
+impl HistoryQuery {
+    /// One's own sessions, newest first.
+    #[graphql(complexity = "5 + 10 * child_complexity")]
+    async fn user_charging_history(&self, ctx: &Context<'_>, input: ChargingHistoryInput) -> Result<ChargingHistoryResponse> {
+        let viewer = viewer(ctx).await?;
+        let (limit, offset) = input.paging.map_or(Ok((MAX_ROWS, 0)), |paging| paging.rows())?;
+        let (count, rows) = history::page(&app(ctx).db, viewer.id, limit, offset).await?;
+        Ok(ChargingHistoryResponse { count: count.into(), data: rows.into_iter().map(ChargingHistory).collect() })
+    }
+
+    /// Sessions of one's own and at one's own sites; the first 200 of the order.
+    #[graphql(complexity = "5 + 10 * child_complexity")]
+    async fn charging_histories(
+        &self,
+        ctx: &Context<'_>,
+        filter: ChargingHistoryFilter,
+        sorting: MaybeUndefined<Vec<ChargingHistorySort>>,
+    ) -> Result<Vec<ChargingHistory>> {
+        let (_, owner) = reach(ctx, Deed::SeeSessions).await?;
+        let sorting = sorting.take().unwrap_or_default();
+        if sorting.len() > MAX_TERMS {
+            return Err(Fault::BadInput(format!("At most {MAX_TERMS} sort terms.")));
+        }
+        let mut sql = history::select(owner.map_or(Whose::Everybody, Whose::Concerning));
+        sql.push(" and ");
+        Where::from(filter).push(&mut sql)?;
+        sql.push(" order by ");
+        for term in sorting {
+            push_order(term.field.expression(), term.direction, term.nulls, &mut sql);
+            sql.push(", ");
+        }
+        sql.push("se.history_id limit ").push_bind(MAX_ROWS);
+        Ok(history::fetch(&app(ctx).db, sql).await?.into_iter().map(ChargingHistory).collect())
+    }
+
+    /// One session, by its number or its lasting name; null when there is none or it is none of the asking one's.
+    async fn session(&self, ctx: &Context<'_>, id: ID) -> Result<Option<ChargingHistory>> {
+        let (_, owner) = reach(ctx, Deed::SeeSessions).await?;
+        let mut sql = history::select(owner.map_or(Whose::Everybody, Whose::Concerning));
+        match id.parse::<uuid::Uuid>() {
+            Ok(id) => sql.push(" and se.id = ").push_bind(id),
+            Err(_) => sql.push(" and se.history_id = ").push_bind(parse_id(&id, "id")?),
+        };
+        Ok(history::fetch(&app(ctx).db, sql).await?.pop().map(ChargingHistory))
+    }
+}
+
+impl Paging {
+    fn rows(&self) -> Result<(i64, i64)> {
+        let whole = |number: Option<f64>, name| number.map(|it| row_id(it, name)).transpose();
+        let (limit, offset) = (whole(self.limit, "limit")?, whole(self.offset, "offset")?);
+        if limit.is_some_and(|it| it < 0) || offset.is_some_and(|it| it < 0) {
+            return Err(Fault::BadInput("limit and offset must not be negative.".into()));
+        }
+        Ok((limit.unwrap_or(MAX_ROWS).min(MAX_ROWS), offset.unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_capped_and_never_negative() {
+        let rows = |limit, offset| Paging { limit, offset }.rows();
+        assert_eq!(rows(None, None).unwrap(), (MAX_ROWS, 0));
+        assert_eq!(rows(Some(10.0), Some(20.0)).unwrap(), (10, 20));
+        assert_eq!(rows(Some(1e6), None).unwrap(), (MAX_ROWS, 0));
+        assert!(rows(Some(-1.0), None).is_err() && rows(None, Some(0.5)).is_err());
+    }
+
+    #[test]
+    fn amounts_are_exact_texts() {
+        assert_eq!(decimal(Currency::USD, 2_500_000), "2.50");
+        assert_eq!(decimal(Currency::USD, 250_000), "0.25");
+        assert_eq!(decimal(Currency::EUR, 123_456), "0.123456");
+    }
+}

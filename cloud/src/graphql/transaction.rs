@@ -1,0 +1,122 @@
+//! Starting and stopping a charge from an app. The answer is what the station said, or why it could not be asked.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use shared::id::{GatewayId, SessionId, StationId};
+use shared::model::command::{CommandBody, CommandResult, Outcome};
+use shared::model::token::IdToken;
+
+use super::command::{Addressee, evse, give};
+use super::error::{Fault, Result};
+use super::{app, reach, row_id};
+use crate::App;
+use crate::auth::{Deed, random_text};
+use crate::db::{station, user};
+use crate::documents;
+
+#[derive(InputObject)]
+#[graphql(name = "TransactionByUserInputDTO")]
+pub(super) struct TransactionByUserInput {
+    /// `Connector.id`.
+    id: Option<f64>,
+}
+
+#[derive(SimpleObject)]
+pub(super) struct TransactionByUserResponse {
+    /// Accepted, Rejected, NotSupported, Failed, TimedOut, Offline, Expired, Unknown, or Pending when even the end is open.
+    status: Option<String>,
+}
+
+#[derive(Default)]
+pub(super) struct TransactionMutation;
+
+#[Object]
+impl TransactionMutation {
+    /// Starts a charge for the asking one, at any public connector or one of his own.
+    async fn start_transaction_by_user(
+        &self,
+        ctx: &Context<'_>,
+        input: TransactionByUserInput,
+    ) -> Result<TransactionByUserResponse> {
+        let (viewer, owner) = reach(ctx, Deed::SeeSites).await?;
+        let (app, id) = (app(ctx), input.connector()?);
+        let found = station::connector(&app.db, id, owner, true).await?;
+        let target = found.ok_or_else(|| Fault::no_such("Connector", id))?;
+        let Some(to) = Addressee::of(&target) else { return Ok(said(Outcome::StationOffline)) };
+        let token = IdToken::new(token_of(app, viewer.id, target.site_id).await?);
+        let body = CommandBody::RemoteStart { evse: evse(&target), token };
+        let (_, result) = give(app, to, body, viewer.id).await?;
+        Ok(TransactionByUserResponse::of(result))
+    }
+
+    /// Stops the charge at a connector: one's own, or one at one's own site.
+    async fn stop_transaction_by_user(
+        &self,
+        ctx: &Context<'_>,
+        input: TransactionByUserInput,
+    ) -> Result<TransactionByUserResponse> {
+        let (viewer, owner) = reach(ctx, Deed::StopSessions).await?;
+        let (app, id) = (app(ctx), input.connector()?);
+        let found = station::running_at(&app.db, id, owner).await?;
+        let (session, gateway, name) = found.ok_or_else(|| {
+            Fault::NotFound(format!("There is no running session of yours at ConnectorEntity with id: {id}"))
+        })?;
+        let station = StationId::new(name).map_err(|error| Fault::Internal(error.into()))?;
+        let to = Addressee { gateway: GatewayId(gateway), station };
+        let body = CommandBody::RemoteStop { session: SessionId(session) };
+        let (_, result) = give(app, to, body, viewer.id).await?;
+        Ok(TransactionByUserResponse::of(result))
+    }
+}
+
+impl TransactionByUserInput {
+    fn connector(&self) -> Result<i64> {
+        row_id(self.id.ok_or_else(|| Fault::BadInput("id is needed: the connector's.".into()))?, "id")
+    }
+}
+
+impl TransactionByUserResponse {
+    fn of(result: Option<CommandResult>) -> Self {
+        match result {
+            Some(result) => said(result.outcome),
+            None => Self { status: Some("Pending".into()) },
+        }
+    }
+}
+
+fn said(outcome: Outcome) -> TransactionByUserResponse {
+    let word = if outcome == Outcome::StationOffline { "Offline" } else { outcome.name() };
+    TransactionByUserResponse { status: Some(word.into()) }
+}
+
+/// What the asking one charges with from his app: made at his first charge, and known to the site before it starts.
+async fn token_of(app: &App, user: i64, site: i64) -> Result<String> {
+    if let Some(token) = user::app_token(&app.db, user).await? {
+        return Ok(token);
+    }
+    // 12 bytes are 16 characters: OCPP 1.6 has room for 20.
+    let token = format!("APP{}", random_text(12));
+    let mut tx = app.db.begin().await?;
+    user::add_token(&mut tx, user, &token, "app").await?;
+    documents::refresh(&mut tx, site).await?;
+    tx.commit().await?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_what_was_said() {
+        let answer = |outcome| said(outcome).status.unwrap();
+        assert_eq!(answer(Outcome::Accepted), "Accepted");
+        assert_eq!(answer(Outcome::Rejected), "Rejected");
+        assert_eq!(answer(Outcome::StationOffline), "Offline");
+        assert_eq!(TransactionByUserResponse::of(None).status.unwrap(), "Pending");
+    }
+
+    #[test]
+    fn an_app_token_fits_into_an_id_tag() {
+        assert!(format!("APP{}", random_text(12)).len() <= 20);
+    }
+}

@@ -1,0 +1,164 @@
+//! GraphQL over POST and GET with the manners that apps and their tools know: no simple cross-site requests, no batches, and
+//! an answer of the right shape for every way of getting it wrong.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::{Address, Server};
+use crate::graphql::{Incoming, Reply};
+
+/// Largest body.
+const MAX_BODY: usize = 256 * 1024;
+/// A body that trickles in slower is not waited for.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Any of these makes a browser ask first.
+const PREFLIGHT_HEADERS: [&str; 2] = ["x-apollo-operation-name", "apollo-require-preflight"];
+/// A browser sends these without asking.
+const SIMPLE_TYPES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
+
+const CSRF: &str = "This operation has been blocked as a potential Cross-Site Request Forgery (CSRF). Please either specify \
+a 'content-type' header (with a type that is not one of application/x-www-form-urlencoded, multipart/form-data, text/plain) \
+or provide a non-empty value for one of the following headers: x-apollo-operation-name, apollo-require-preflight\n";
+const NO_BODY: &str = "POST body missing, invalid Content-Type, or JSON object has no keys.";
+const NO_BATCH: &str = "Operation batching disabled.";
+const METHODS: &str = "Apollo Server supports only GET/POST requests.";
+
+/// POST.
+pub(super) async fn answer(State(server): State<Server>, address: Address, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    if !is_preflighted(&headers) {
+        return bad_request(CSRF);
+    }
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let incoming = match incoming(&headers, &body) {
+        Ok(incoming) => incoming,
+        Err(response) => return response,
+    };
+    let caller = server.caller(&headers, address.of(&server, &headers));
+    write(&headers, server.api.execute(incoming, caller, false).await)
+}
+
+/// GET with the operation in the address: queries only, and only where a browser would have asked first.
+pub(super) async fn answer_get(server: &Server, address: Address, request: Request) -> Response {
+    let headers = request.headers();
+    if !is_preflighted(headers) {
+        return bad_request(CSRF);
+    }
+    let incoming = match from_address(request.uri()) {
+        Ok(incoming) => incoming,
+        Err(response) => return response,
+    };
+    let caller = server.caller(headers, address.of(server, headers));
+    write(headers, server.api.execute(incoming, caller, true).await)
+}
+
+/// Neither GET nor POST.
+pub(super) async fn other_method() -> Response {
+    let body = json!({"errors": [{"message": METHODS, "extensions": {"code": "BAD_REQUEST"}}]});
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST")], axum::Json(body)).into_response()
+}
+
+fn is_preflighted(headers: &HeaderMap) -> bool {
+    let media_type = media_type(headers);
+    let asked_for_type = !media_type.is_empty() && !SIMPLE_TYPES.contains(&media_type.as_str());
+    asked_for_type || PREFLIGHT_HEADERS.iter().any(|name| headers.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Response> {
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large", "Payload Too Large")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "request timed out", "Request Timeout")),
+    }
+}
+
+fn incoming(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Response> {
+    if media_type(headers) != "application/json" || body.is_empty() {
+        return Err(bad_request(NO_BODY));
+    }
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| plain(StatusCode::BAD_REQUEST, &error.to_string(), "Bad Request"))?;
+    match body {
+        Value::Array(_) => Err(bad_request(NO_BATCH)),
+        Value::Object(fields) if !fields.is_empty() => from_fields(fields),
+        _ => Err(bad_request(NO_BODY)),
+    }
+}
+
+fn from_fields(mut fields: Map<String, Value>) -> Result<Incoming, Response> {
+    let text = |value: Option<Value>, name: &str| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad_request(&format!("`{name}` in a POST body must be a string."))),
+    };
+    let variables = match fields.remove("variables") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(variables)) => Some(variables),
+        Some(Value::String(_)) => {
+            return Err(bad_request(
+                "`variables` in a POST body should be provided as an object, not a recursively JSON-encoded string.",
+            ));
+        }
+        Some(_) => return Err(bad_request("`variables` in a POST body must be an object.")),
+    };
+    Ok(Incoming {
+        query: text(fields.remove("query"), "query")?,
+        operation_name: text(fields.remove("operationName"), "operationName")?,
+        variables,
+    })
+}
+
+fn from_address(uri: &Uri) -> Result<Incoming, Response> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct InAddress {
+        query: Option<String>,
+        variables: Option<String>,
+        operation_name: Option<String>,
+    }
+    let axum::extract::Query(asked) = axum::extract::Query::<InAddress>::try_from_uri(uri)
+        .map_err(|_| bad_request("The query string cannot be read."))?;
+    let variables = match asked.variables.filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => serde_json::from_str(&text)
+            .map_err(|_| bad_request("The `variables` search parameter contains invalid JSON."))?,
+    };
+    Ok(Incoming { query: asked.query, variables, operation_name: asked.operation_name })
+}
+
+fn write(headers: &HeaderMap, reply: Reply) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = if accept.contains("application/graphql-response+json") {
+        "application/graphql-response+json; charset=utf-8"
+    } else {
+        "application/json; charset=utf-8"
+    };
+    let status = StatusCode::from_u16(reply.status).expect("replies carry HTTP statuses");
+    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], reply.body).into_response()
+}
+
+fn bad_request(message: &str) -> Response {
+    let body = json!({"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]});
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+}
+
+/// The shape of what fails before GraphQL is reached.
+fn plain(status: StatusCode, message: &str, error: &str) -> Response {
+    let body = json!({"message": message, "error": error, "statusCode": status.as_u16()});
+    (status, axum::Json(body)).into_response()
+}

@@ -1,0 +1,272 @@
+//! GraphQL over WebSocket, in both subprotocols that apps speak: `graphql-transport-ws` and the older `graphql-ws`.
+//!
+//! Our own, because an answer that a thousand watchers get is written once (`graphql::fanout`), and because every limit is
+//! here: time to introduce oneself, size of a message, subscriptions per connection, connections per replica, time to take
+//! an answer. One task per connection and one per subscription; the channel between them is bounded, so a slow reader slows
+//! only his own subscriptions.
+
+mod dialect;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, interval, timeout};
+
+use super::{Server, bearer};
+use crate::auth::Caller;
+use crate::graphql::{Event, Incoming};
+use dialect::{Dialect, FromClient};
+
+const CONNECTIONS: usize = 10_000;
+const SUBSCRIPTIONS: usize = 50;
+const MAX_MESSAGE: usize = 64 * 1024;
+/// Answers waiting for one connection.
+const QUEUE: usize = 32;
+const INIT_TIME: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+const SEND_TIME: Duration = Duration::from_secs(10);
+
+/// Connections that a replica still takes.
+#[derive(Clone)]
+pub(super) struct Slots(Arc<Semaphore>);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Slots(Arc::new(Semaphore::new(CONNECTIONS)))
+    }
+}
+
+/// Takes a connection, or says that there are too many.
+pub(super) fn open(server: &Server, upgrade: WebSocketUpgrade, address: IpAddr) -> Response {
+    let Ok(slot) = Arc::clone(&server.sockets.0).try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
+    };
+    let server = server.clone();
+    upgrade
+        .protocols(Dialect::NAMES)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .read_buffer_size(4096)
+        .write_buffer_size(4096)
+        .on_upgrade(move |socket| run(server, socket, address, slot))
+}
+
+async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: OwnedSemaphorePermit) {
+    let Some(dialect) = socket.protocol().and_then(|name| Dialect::from_name(name.as_bytes())) else {
+        close(&mut socket, 4406, "Subprotocol not acceptable").await;
+        return;
+    };
+    let (out, mut answers) = mpsc::channel(QUEUE);
+    let mut connection = Connection { server, dialect, address, out, token: None, ready: false, running: HashMap::new() };
+    let deadline = tokio::time::sleep(INIT_TIME);
+    tokio::pin!(deadline);
+    let mut keep_alive = interval(KEEP_ALIVE);
+    let mut heard = Instant::now();
+
+    loop {
+        let step = tokio::select! {
+            message = socket.recv() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(Message::Text(text))) => connection.take(text.as_str()),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Step::Go(None),
+                    Some(Ok(Message::Binary(_))) => Step::Close(4400, "Invalid message received".into()),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => Step::Gone,
+                }
+            }
+            Some(answer) = answers.recv() => connection.pass(answer),
+            () = &mut deadline, if !connection.ready => Step::Close(4408, "Connection initialisation timeout".into()),
+            _ = keep_alive.tick() => {
+                if heard.elapsed() > KEEP_ALIVE * 3 { Step::Gone } else { Step::Go(connection.keep_alive()) }
+            }
+        };
+        if send(&mut socket, step).await.is_break() {
+            break;
+        }
+    }
+    connection.stop_all();
+}
+
+/// What a turn of the loop leads to.
+enum Step {
+    Go(Option<Message>),
+    Close(u16, String),
+    Gone,
+}
+
+async fn send(socket: &mut WebSocket, step: Step) -> ControlFlow<()> {
+    match step {
+        Step::Go(None) => ControlFlow::Continue(()),
+        Step::Go(Some(message)) => match timeout(SEND_TIME, socket.send(message)).await {
+            Ok(Ok(())) => ControlFlow::Continue(()),
+            Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
+        },
+        Step::Close(code, reason) => {
+            close(socket, code, &reason).await;
+            ControlFlow::Break(())
+        }
+        Step::Gone => ControlFlow::Break(()),
+    }
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: &str) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    let _ = timeout(SEND_TIME, socket.send(Message::Close(Some(frame)))).await;
+}
+
+/// An answer on its way to the socket: the subscription, and nothing when it is over.
+struct Outgoing {
+    id: Arc<str>,
+    /// Tells a subscription from an earlier one with the same id.
+    turn: u64,
+    event: Option<Event>,
+}
+
+struct Connection {
+    server: Server,
+    dialect: Dialect,
+    address: IpAddr,
+    out: mpsc::Sender<Outgoing>,
+    token: Option<String>,
+    ready: bool,
+    running: HashMap<Arc<str>, (u64, AbortHandle)>,
+}
+
+impl Connection {
+    fn take(&mut self, text: &str) -> Step {
+        let Some(message) = self.dialect.read(text) else {
+            return Step::Close(4400, "Invalid message received".into());
+        };
+        match message {
+            FromClient::Init(_) if self.ready => Step::Close(4429, "Too many initialisation requests".into()),
+            FromClient::Init(payload) => {
+                self.token = token(&payload);
+                self.ready = true;
+                text_step(self.dialect.ack())
+            }
+            FromClient::Ping => text_step(r#"{"type":"pong"}"#.into()),
+            FromClient::Pong => Step::Go(None),
+            FromClient::Start { .. } if !self.ready => Step::Close(4401, "Unauthorized".into()),
+            FromClient::Start { id, .. } if self.running.contains_key(id.as_str()) => {
+                Step::Close(4409, format!("Subscriber for {} already exists", short(&id)))
+            }
+            FromClient::Start { .. } if self.running.len() >= SUBSCRIPTIONS => {
+                Step::Close(4429, format!("At most {SUBSCRIPTIONS} subscriptions per connection"))
+            }
+            FromClient::Start { id, payload } => {
+                self.start(id.into(), payload);
+                Step::Go(None)
+            }
+            FromClient::Stop { id } => {
+                self.stop(&id);
+                Step::Go(None)
+            }
+            FromClient::Terminate => Step::Close(1000, String::new()),
+        }
+    }
+
+    fn start(&mut self, id: Arc<str>, incoming: Incoming) {
+        static TURNS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let turn = TURNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // A caller of its own for each operation: its token is looked at anew.
+        let caller = Caller::new(Arc::clone(&self.server.auth), self.token.clone(), self.address);
+        let mut events = self.server.api.subscribe(incoming, caller);
+        let (out, name) = (self.out.clone(), Arc::clone(&id));
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                if out.send(Outgoing { id: Arc::clone(&name), turn, event: Some(event) }).await.is_err() {
+                    return;
+                }
+            }
+            let _ = out.send(Outgoing { id: name, turn, event: None }).await;
+        });
+        self.running.insert(id, (turn, task.abort_handle()));
+    }
+
+    fn stop(&mut self, id: &str) {
+        if let Some((_, task)) = self.running.remove(id) {
+            task.abort();
+        }
+    }
+
+    fn stop_all(&mut self) {
+        self.running.drain().for_each(|(_, (_, task))| task.abort());
+    }
+
+    /// Answers of a subscription that was stopped meanwhile are dropped.
+    fn pass(&mut self, answer: Outgoing) -> Step {
+        let current = self.running.get(&answer.id).is_some_and(|(turn, _)| *turn == answer.turn);
+        if !current {
+            return Step::Go(None);
+        }
+        match answer.event {
+            Some(Event::Next(body)) => text_step(self.dialect.next(&answer.id, &body)),
+            Some(Event::Refused(body)) => {
+                self.stop(&answer.id);
+                text_step(self.dialect.error(&answer.id, &body))
+            }
+            None => {
+                self.stop(&answer.id);
+                text_step(self.dialect.complete(&answer.id))
+            }
+        }
+    }
+
+    fn keep_alive(&self) -> Option<Message> {
+        Some(match self.dialect.keep_alive().filter(|_| self.ready) {
+            Some(text) => Message::Text(text.into()),
+            None => Message::Ping(Default::default()),
+        })
+    }
+}
+
+fn text_step(text: String) -> Step {
+    Step::Go(Some(Message::Text(text.into())))
+}
+
+/// The token of an introduction: `{"Authorization": "Bearer …"}`, in any case, `{"token": "…"}`, or either in `headers`.
+fn token(payload: &serde_json::Value) -> Option<String> {
+    let fields = payload.as_object()?;
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let found = fields.iter().find_map(|(name, value)| match name.to_ascii_lowercase().as_str() {
+        "authorization" => text(value).map(|value| bearer(&value).unwrap_or(value)),
+        "token" | "authtoken" => text(value).map(|value| bearer(&value).unwrap_or(value)),
+        _ => None,
+    });
+    found.or_else(|| token(fields.get("headers")?))
+}
+
+/// A close reason has at most 123 bytes.
+fn short(id: &str) -> String {
+    id.chars().filter(|c| !c.is_control()).take(20).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_token_is_found_where_apps_put_it() {
+        for payload in [
+            json!({"Authorization": "Bearer t"}),
+            json!({"authorization": "bearer t"}),
+            json!({"authorization": "t"}),
+            json!({"token": "t"}),
+            json!({"headers": {"Authorization": "Bearer t"}}),
+        ] {
+            assert_eq!(token(&payload), Some("t".into()), "{payload}");
+        }
+        assert_eq!(token(&json!(null)), None);
+        assert_eq!(token(&json!({"other": "t"})), None);
+    }
+}
