@@ -203,7 +203,8 @@ impl Station {
             // Nobody may be waiting any more; the order is carried out all the same.
             let _ = done.send(act(link));
         });
-        self.orders.send(order).await.ok().expect("the task lives as long as a handle does");
+        let sent = self.orders.send(order).await;
+        assert!(sent.is_ok(), "the task lives as long as a handle does");
         answer.await.expect("the task carries out every order")
     }
 }

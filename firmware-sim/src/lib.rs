@@ -9,9 +9,12 @@ pub mod config;
 mod dial;
 pub mod ev;
 pub mod event;
+pub mod fleet;
 mod handle;
 pub mod journal;
 mod link;
+pub mod load;
+pub mod scenario;
 pub mod station;
 pub mod tempo;
 

@@ -12,6 +12,7 @@ use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, 
 use shared::ocpp::v16::{Confirmation, CsmsCall, Verdict};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::behaviour::v16;
@@ -118,7 +119,7 @@ impl Link {
         }
         if let Line::Up(mut socket) = line {
             // The other side may be gone already; then there is nobody to say goodbye to.
-            let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+            let _ = timeout(Duration::from_secs(1), WebSocketStream::close(&mut socket, None)).await;
         }
     }
 
@@ -276,7 +277,9 @@ impl Link {
             Answer::Result(payload) => match v16::told(action, &payload) {
                 Ok(told) => Outcome::Told(told),
                 Err(violation) => {
-                    self.publish(&Event::Violation { text: format!("{action}.conf: {violation}: {payload}") });
+                    self.publish(&Event::Violation {
+                        text: format!("{action}.conf: {violation}: {payload}"),
+                    });
                     Outcome::Refused(violation.to_string())
                 }
             },
@@ -309,9 +312,7 @@ impl Link {
         }
         let answer = match response {
             Response::Normal => self.station.asked(now, call),
-            Response::Reject => {
-                Confirmation { verdict: Some(Verdict::Rejected), ..Confirmation::default() }
-            }
+            Response::Reject => Confirmation { verdict: Some(Verdict::Rejected), ..Confirmation::default() },
             Response::Silent => return None,
             Response::Error(code) => return Some(Reply::Error(code, "as told".to_owned())),
         };

@@ -143,8 +143,7 @@ impl Core {
                 tracing::warn!(key, "no such configuration key");
             }
         }
-        let connector =
-            |number| Connector::new(number, config.meter_start, config.max_power, tempo.origin);
+        let connector = |number| Connector::new(number, config.meter_start, config.max_power, tempo.origin);
         Core {
             hardware: config.hardware.clone(),
             identity: config.identity.clone(),

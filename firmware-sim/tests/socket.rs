@@ -1,4 +1,9 @@
 //! A whole station against a tiny CSMS on a real socket.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic and may look for one thing"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +153,8 @@ async fn a_station_that_finds_nobody_tries_again() {
     let station = Station::connect(config("ws://127.0.0.1:1"));
     let mut events = station.events().await;
     for _ in 0..3 {
-        let refused = events.find(PATIENCE, |event| matches!(event, Event::Disconnected { .. }).then_some(()));
+        let refused =
+            events.find(PATIENCE, |event| matches!(event, Event::Disconnected { .. }).then_some(()));
         refused.await.unwrap();
     }
     let shared = Arc::new(station);

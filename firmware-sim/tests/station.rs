@@ -1,4 +1,9 @@
 //! The pure station in virtual time: what it tells, and when.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic and may look for one thing"
+)]
 
 use firmware_sim::station::{Asker, Core, Effects, Fact, Outcome, Ticket, Told};
 use firmware_sim::tempo::Tempo;
@@ -141,7 +146,10 @@ fn what_happens_offline_is_told_in_order_afterwards() {
     let facts = bench.drain(9);
     assert_eq!(facts.len(), 62);
     assert!(matches!(facts[0], Fact::Start { at: Timestamp(1000), .. }));
-    assert!(matches!(facts[61], Fact::Stop { transaction: 9, meter: Wh(12_000), reason: StopReason::Local, .. }));
+    assert!(matches!(
+        facts[61],
+        Fact::Stop { transaction: 9, meter: Wh(12_000), reason: StopReason::Local, .. }
+    ));
 }
 
 #[test]
@@ -194,7 +202,13 @@ fn losing_power_ends_the_session_where_the_meter_stands() {
     let facts = bench.drain(0);
     assert!(matches!(
         facts[..],
-        [Fact::Stop { transaction: 3, meter: Wh(1110), at: Timestamp(37_000), reason: StopReason::PowerLoss, .. }]
+        [Fact::Stop {
+            transaction: 3,
+            meter: Wh(1110),
+            at: Timestamp(37_000),
+            reason: StopReason::PowerLoss,
+            ..
+        }]
     ));
     assert_eq!(bench.core.view().connectors[0].status, Status::Finishing);
 }

@@ -3,7 +3,7 @@
 use shared::ocpp::v16::StopReason;
 
 use super::queue::Queued;
-use super::{Asker, Fact, OWN_BOOT_INTERVAL, Outcome, Core, Ticket, Told};
+use super::{Asker, Core, Fact, OWN_BOOT_INTERVAL, Outcome, Ticket, Told};
 use crate::event::{Event, Registration};
 use crate::tempo::Millis;
 

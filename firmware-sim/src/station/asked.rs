@@ -1,9 +1,9 @@
 //! What the station does when it is asked (1.6 §5, Core and Remote Trigger).
 
-use shared::ocpp::v16::{Confirmation, ConfigurationKey, CsmsCall, StopReason, Trigger, Verdict};
+use shared::ocpp::v16::{ConfigurationKey, Confirmation, CsmsCall, StopReason, Trigger, Verdict};
 
 use super::keys::Changed;
-use super::{Asker, Fact, Core, Ticket};
+use super::{Asker, Core, Fact, Ticket};
 use crate::event::Event;
 use crate::tempo::Millis;
 
@@ -35,9 +35,11 @@ impl Core {
 
     fn remote_start(&mut self, now: Millis, wanted: Option<u16>, tag: &str) -> Verdict {
         let usable = |number: &u16| wanted.is_none_or(|wanted| wanted == *number);
-        let free = self.connectors.iter().filter(|connector| connector.is_free() && usable(&connector.number));
+        let free =
+            self.connectors.iter().filter(|connector| connector.is_free() && usable(&connector.number));
         // Where a vehicle waits already is the better guess.
-        let place = free.max_by_key(|connector| (connector.ev.is_some(), std::cmp::Reverse(connector.number)));
+        let place =
+            free.max_by_key(|connector| (connector.ev.is_some(), std::cmp::Reverse(connector.number)));
         let Some(number) = place.map(|connector| connector.number) else { return Verdict::Rejected };
         if self.keys.is("AuthorizeRemoteTxRequests") {
             self.check(now, number, tag.to_owned(), Asker::Csms);
@@ -106,7 +108,10 @@ impl Core {
             readonly,
         };
         if wanted.is_empty() {
-            return Confirmation { configuration: self.keys.all().map(entry).collect(), ..Confirmation::default() };
+            return Confirmation {
+                configuration: self.keys.all().map(entry).collect(),
+                ..Confirmation::default()
+            };
         }
         let mut answer = Confirmation::default();
         for key in wanted {
@@ -134,7 +139,9 @@ impl Core {
                 self.tell(Ticket::Plain("FirmwareStatusNotification"), Fact::FirmwareIdle);
             }
             Trigger::MeterValues => numbers.for_each(|number| self.read_meter(now, number)),
-            Trigger::StatusNotification if connector.is_none_or(|number| number == 0) => self.tell_all_status(now),
+            Trigger::StatusNotification if connector.is_none_or(|number| number == 0) => {
+                self.tell_all_status(now)
+            }
             Trigger::StatusNotification => {
                 for connector in self.connectors.iter_mut().filter(|known| numbers.contains(&known.number)) {
                     connector.told = None;

@@ -65,7 +65,8 @@ const DEFAULTS: &[(&str, &str, Kind)] = &[
 impl Keys {
     /// The defaults, for a station of so many connectors.
     pub fn new(connectors: u16, meter_interval: u32) -> Self {
-        let setting = |&(key, value, kind): &(&'static str, &str, Kind)| Setting { key, value: value.into(), kind };
+        let setting =
+            |&(key, value, kind): &(&'static str, &str, Kind)| Setting { key, value: value.into(), kind };
         let mut keys = Keys(DEFAULTS.iter().map(setting).collect());
         keys.set("NumberOfConnectors", connectors.to_string());
         keys.set("MeterValueSampleInterval", meter_interval.to_string());

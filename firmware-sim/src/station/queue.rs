@@ -64,7 +64,13 @@ impl Queue {
     }
 
     /// The message in flight failed: it is tried again later, the interval growing, or given up and returned.
-    pub(super) fn failed(&mut self, number: u64, now: Millis, attempts: u64, interval: Millis) -> Option<Queued> {
+    pub(super) fn failed(
+        &mut self,
+        number: u64,
+        now: Millis,
+        attempts: u64,
+        interval: Millis,
+    ) -> Option<Queued> {
         let head = self.landed(number)?;
         head.attempts += 1;
         if head.attempts >= attempts.max(1) {

@@ -4,7 +4,7 @@ use shared::ocpp::v16::{Context, StopReason};
 
 use super::connector::{Connector, Running};
 use super::queue::Local;
-use super::{Asker, Fact, MOST_RECORDS, Sample, Core, Ticket};
+use super::{Asker, Core, Fact, MOST_RECORDS, Sample, Ticket};
 use crate::ev::{Ev, Vehicle};
 use crate::event::Event;
 use crate::journal::SessionRecord;
@@ -220,13 +220,8 @@ impl Core {
             start_accepted: false,
             stop_answered: false,
         };
-        connector.session = Some(Running {
-            local,
-            tag: tag.clone(),
-            transaction: None,
-            next_reading,
-            suspended: false,
-        });
+        connector.session =
+            Some(Running { local, tag: tag.clone(), transaction: None, next_reading, suspended: false });
         connector.advance(at);
         self.keep(record);
         self.queue.push(local, Fact::Start { connector: number, tag: tag.clone(), meter, at });
