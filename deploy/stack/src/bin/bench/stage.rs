@@ -4,6 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use shared::units::Timestamp;
 use sqlx::PgPool;
 use stack::house::{BrokerKind, House};
@@ -20,17 +24,35 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A house with stations `B0001`, `B0002` ….
+    /// A house with stations `B1`, `B2` ….
     pub(crate) async fn build(stations: usize) -> Result<Self> {
         let dir = Workdir::new("bench")?;
         let postgres = Postgres::start(dir.path()).await?;
         let url = postgres.create_database().await?;
-        let names: Vec<String> = (1..=stations).map(identity).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let house = House::build(dir.path(), &url, BrokerKind::Embedded, &names).await?;
+        let house = House::build(dir.path(), &url, BrokerKind::Embedded, &[&identity(stations)]).await?;
         let stage = Self { house, db: PgPool::connect(&url).await?, _postgres: postgres, _dir: dir };
+        stage.add_stations(stations).await?;
         stage.documents_arrived().await?;
         Ok(stage)
+    }
+
+    /// Puts stations into service by the thousand: straight into the tables, with one generated password (for which a
+    /// fast hash is right), and then one more through the API, so that the agent is told.
+    async fn add_stations(&self, stations: usize) -> Result<()> {
+        let digest = Sha256::digest([b"bench", self.site.password.as_bytes()].concat());
+        let credential = format!("sha256${}${}", STANDARD.encode(b"bench"), STANDARD.encode(digest));
+        let add = "insert into charge_points (site_id, charge_point_hardware_id, credential)
+            select $1, $2 || n, $3 from generate_series(1, $4) n";
+        let rows = sqlx::query(add).bind(self.site.id).bind(PREFIX).bind(credential);
+        rows.bind(i64::try_from(stations)? - 1).execute(&self.db).await?;
+        let add =
+            "insert into connectors (charge_point_id, site_id, connector_id, charge_point_hardware_id, price)
+            select id, site_id, 1, charge_point_hardware_id, 0.45 from charge_points
+            on conflict (charge_point_id, connector_id) do nothing";
+        sqlx::query(add).execute(&self.db).await?;
+        let provision = "mutation($site: ID!) {
+            provisionStations(siteId: $site, stations: [{ identity: \"LAST\" }]) { identity } }";
+        self.operator.ask(provision, json!({ "site": self.site.id.to_string() })).await.map(drop)
     }
 
     async fn documents_arrived(&self) -> Result<()> {
@@ -57,9 +79,12 @@ impl DerefMut for Stage {
     }
 }
 
+/// Begins the name of every station.
+pub(crate) const PREFIX: &str = "B";
+
 /// The name of a station, counted from 1.
 pub(crate) fn identity(number: usize) -> String {
-    format!("B{number:04}")
+    format!("{PREFIX}{number}")
 }
 
 /// The time of this machine.
