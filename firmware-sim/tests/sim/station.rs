@@ -1,9 +1,4 @@
 //! The pure station in virtual time: what it tells, and when.
-#![expect(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may panic and may look for one thing"
-)]
 
 use firmware_sim::station::{Asker, Core, Effects, Fact, Outcome, Ticket, Told};
 use firmware_sim::tempo::Tempo;
