@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// The API over a database, or over none when the address leads nowhere.
-pub async fn api(database_url: &str) -> (Router, App) {
+pub(crate) async fn api(database_url: &str) -> (Router, App) {
     let mut config = Config { database_url: Secret::new(database_url), ..Config::default() };
     config.auth.signing_keys = vec![SigningKey { kid: "test".into(), secret: Secret::new("0123456789abcdef0123456789abcdef") }];
     let db = PgPoolOptions::new()
@@ -32,10 +32,10 @@ pub async fn api(database_url: &str) -> (Router, App) {
 }
 
 /// Nothing listens there.
-pub const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/none";
+pub(crate) const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/none";
 
 /// Sends a request and reads the answer as JSON.
-pub async fn send(router: &Router, request: Request<Body>) -> (StatusCode, Value) {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> (StatusCode, Value) {
     let response = router.clone().oneshot(request).await.unwrap();
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -43,21 +43,21 @@ pub async fn send(router: &Router, request: Request<Body>) -> (StatusCode, Value
 }
 
 /// Posts any body.
-pub async fn post(router: &Router, body: impl Into<Body>) -> (StatusCode, Value) {
+pub(crate) async fn post(router: &Router, body: impl Into<Body>) -> (StatusCode, Value) {
     let request = Request::post("/graphql").header("content-type", "application/json").body(body.into()).unwrap();
     send(router, request).await
 }
 
 /// Somebody who asks: nobody in particular without a token.
 #[derive(Clone)]
-pub struct Person {
-    pub router: Router,
-    pub token: Option<String>,
+pub(crate) struct Person {
+    pub(crate) router: Router,
+    pub(crate) token: Option<String>,
 }
 
 impl Person {
     /// The whole answer.
-    pub async fn ask(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
         let body = json!({"query": query, "variables": variables}).to_string();
         let mut request = Request::post("/graphql").header("content-type", "application/json");
         if let Some(token) = &self.token {
@@ -67,14 +67,14 @@ impl Person {
     }
 
     /// The data of an answer without errors.
-    pub async fn get(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn get(&self, query: &str, variables: Value) -> Value {
         let mut answer = self.ask(query, variables).await;
         assert!(answer.get("errors").is_none(), "{query}: {answer}");
         answer["data"].take()
     }
 
     /// The first error's message and code.
-    pub async fn refused(&self, query: &str, variables: Value) -> (String, String) {
+    pub(crate) async fn refused(&self, query: &str, variables: Value) -> (String, String) {
         let answer = self.ask(query, variables).await;
         let error = &answer["errors"][0];
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{query}: {answer}")).to_owned();
