@@ -47,7 +47,7 @@ pub enum Again {
 }
 
 impl Station {
-    /// Powers a station on: it dials, boots, and dials again whenever it has to.
+    /// Powers a station on: it dials, boots, and dials again whenever it has to. Needs a Tokio runtime to run in.
     pub fn connect(config: StationConfig) -> Station {
         let config = Arc::new(config);
         let (orders, inbox) = mpsc::channel(16);

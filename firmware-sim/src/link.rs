@@ -1,24 +1,26 @@
 //! The socket shell of one station: one task that reads, writes, dials again with growing jittered pauses, and does what
 //! its [`crate::Station`] handle asks. All deciding is in [`crate::station`].
 
+mod line;
+mod received;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
-use serde_json::value::RawValue;
+use futures_util::SinkExt;
 use shared::ocpp::ErrorCode;
 use shared::ocpp::frame::Frame;
-use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply};
-use shared::ocpp::v16::{Confirmation, CsmsCall, Verdict};
+use shared::ocpp::rpc::{Due, Limits, Outgoing, Peer};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use self::line::{Line, News, sleep_until};
 use crate::behaviour::v16;
 use crate::clock::{Clock, random, wall};
 use crate::config::StationConfig;
-use crate::dial::{Socket, dial};
+use crate::dial::dial;
 use crate::event::{Event, View};
 use crate::station::{Core, Fact, Outcome, Ticket};
 use crate::tempo::{Millis, Tempo};
@@ -58,24 +60,6 @@ pub(crate) struct Link {
     failures: u32,
     connections: u64,
     seed: u64,
-}
-
-type Dialing = std::pin::Pin<Box<dyn Future<Output = Result<Socket, crate::dial::DialError>> + Send>>;
-
-/// The line to the CSMS.
-enum Line {
-    Down { dial_at: Millis },
-    Dialing(Dialing),
-    Up(Box<Socket>),
-}
-
-/// What a line brings.
-enum News {
-    DialNow,
-    Dialled(Box<Socket>),
-    Text(String),
-    Gone(String),
-    Nothing,
 }
 
 impl Link {
@@ -144,7 +128,7 @@ impl Link {
                 self.failures = 0;
                 self.connections += 1;
                 let prefix = format!("{:x}-{}-", self.seed & 0xffff_ffff, self.connections);
-                self.peer = Some(Peer::new(prefix, Limits::default()));
+                self.peer = Some(Peer::new(prefix, Limits { queued: 256, ..Limits::default() }));
                 self.station.connected(now);
             }
             News::Text(text) => self.receive(now, &text),
@@ -254,114 +238,12 @@ impl Link {
         }
     }
 
-    fn receive(&mut self, now: Millis, text: &str) {
-        let Some(peer) = &mut self.peer else { return };
-        match peer.receive(text) {
-            Received::Call { key, action, payload, .. } => self.asked(now, key, &action, &payload),
-            Received::Replay(text) => self.raw.push(text),
-            Received::Answered { ticket: (ticket, action), answer } => {
-                let outcome = self.outcome(action, answer);
-                self.station.answered(now, ticket, outcome);
-            }
-            Received::Late(_) | Received::Repeat | Received::Ignored => {}
-            Received::Unasked => self.publish(&Event::Unasked { text: text.to_owned() }),
-            Received::Bad { reply, bad } => {
-                self.raw.extend(reply);
-                self.publish(&Event::Violation { text: format!("{bad}: {text}") });
-            }
-        }
-    }
-
-    fn outcome(&mut self, action: &str, answer: Answer) -> Outcome {
-        match answer {
-            Answer::Result(payload) => match v16::told(action, &payload) {
-                Ok(told) => Outcome::Told(told),
-                Err(violation) => {
-                    self.publish(&Event::Violation {
-                        text: format!("{action}.conf: {violation}: {payload}"),
-                    });
-                    Outcome::Refused(violation.to_string())
-                }
-            },
-            Answer::Error { code, description } => Outcome::Refused(format!("{code}: {description}")),
-            Answer::Timeout => Outcome::TimedOut,
-        }
-    }
-
-    fn asked(&mut self, now: Millis, key: CallKey, action: &str, payload: &RawValue) {
-        let reply = match v16::asked(action, payload) {
-            Ok(call) => match self.carry_out(now, &call) {
-                Some(reply) => reply,
-                None => return,
-            },
-            Err(violation) => {
-                self.publish(&Event::Violation { text: format!("{action}: {violation}") });
-                Reply::Error(violation.code, violation.reason)
-            }
-        };
-        if let Some(peer) = &mut self.peer {
-            self.raw.push(peer.reply(key, &reply));
-        }
-    }
-
-    /// `None`: nothing is answered.
-    fn carry_out(&mut self, now: Millis, call: &CsmsCall) -> Option<Reply> {
-        let response = self.responses.get(call.action()).cloned().unwrap_or_default();
-        if response != Response::Normal {
-            self.publish(&Event::CommandReceived { action: call.action().to_owned() });
-        }
-        let answer = match response {
-            Response::Normal => self.station.asked(now, call),
-            Response::Reject => Confirmation { verdict: Some(Verdict::Rejected), ..Confirmation::default() },
-            Response::Silent => return None,
-            Response::Error(code) => return Some(Reply::Error(code, "as told".to_owned())),
-        };
-        Some(match v16::confirmation(call, &answer) {
-            Ok(payload) => Reply::Result(payload),
-            Err(violation) => Reply::Error(ErrorCode::InternalError, violation.to_string()),
-        })
-    }
-
     /// Tells everybody who watches. Who does not keep up misses events.
     fn publish(&mut self, event: &Event) {
         tracing::debug!(station = %self.config.identity, ?event);
         self.subscribers.retain(|subscriber| {
             !matches!(subscriber.try_send(event.clone()), Err(mpsc::error::TrySendError::Closed(_)))
         });
-    }
-}
-
-impl Line {
-    async fn next(&mut self, clock: Clock, may_dial: bool) -> News {
-        match self {
-            Line::Down { dial_at } if may_dial => {
-                tokio::time::sleep_until(clock.instant(*dial_at)).await;
-                News::DialNow
-            }
-            Line::Down { .. } => std::future::pending().await,
-            Line::Dialing(dialing) => match dialing.await {
-                Ok(socket) => News::Dialled(Box::new(socket)),
-                Err(error) => News::Gone(error.to_string()),
-            },
-            Line::Up(socket) => match socket.next().await {
-                Some(Ok(Message::Text(text))) => News::Text(text.to_string()),
-                Some(Ok(Message::Close(frame))) => {
-                    News::Gone(frame.map_or_else(|| "closed".to_owned(), |frame| frame.to_string()))
-                }
-                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
-                    News::Nothing
-                }
-                Some(Err(error)) => News::Gone(error.to_string()),
-                None => News::Gone("closed".to_owned()),
-            },
-        }
-    }
-}
-
-async fn sleep_until(clock: Clock, deadline: Option<Millis>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(clock.instant(at)).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -9,8 +9,8 @@ mod report;
 mod script;
 mod server;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::Semaphore;
@@ -74,6 +74,7 @@ struct Run {
     errors: AtomicU64,
     losses: AtomicU64,
     latency: Histogram,
+    first_error: OnceLock<String>,
     /// Handshakes at a time: a burst that the kernel's backlog takes.
     handshakes: Semaphore,
 }
@@ -83,6 +84,7 @@ const MEASURING: u8 = 1;
 const OVER: u8 = 2;
 
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const FIRST_BOOT_PATIENCE: Duration = Duration::from_secs(10);
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 const HANDSHAKES: usize = 4_000;
 
@@ -98,6 +100,7 @@ pub async fn run(config: LoadConfig) -> anyhow::Result<Report> {
         errors: AtomicU64::new(0),
         losses: AtomicU64::new(0),
         latency: Histogram::new(),
+        first_error: OnceLock::new(),
         handshakes: Semaphore::new(HANDSHAKES),
     });
     let before = Usage::of(run.config.server)?;
@@ -106,15 +109,7 @@ pub async fn run(config: LoadConfig) -> anyhow::Result<Report> {
     for number in 0..stations {
         tasks.spawn(station(run.clone(), number, began));
     }
-    while run.booted.load(Ordering::Relaxed) < u64::from(stations) {
-        anyhow::ensure!(
-            began.elapsed() < BOOT_PATIENCE,
-            "only {} of {stations} stations were booted after {BOOT_PATIENCE:?}: is the URL right, are the credentials \
-             known, is `ulimit -n` above {stations}?",
-            run.booted.load(Ordering::Relaxed),
-        );
-        sleep(Duration::from_millis(5)).await;
-    }
+    all_booted(&run, began).await?;
     let boot_time = began.elapsed();
     sleep(run.config.warm_up).await;
     let (idle, from) = (Usage::of(run.config.server)?, Instant::now());
@@ -138,6 +133,24 @@ pub async fn run(config: LoadConfig) -> anyhow::Result<Report> {
     })
 }
 
+/// Waits until every station is booted; gives up early when none is.
+async fn all_booted(run: &Run, began: Instant) -> anyhow::Result<()> {
+    let stations = u64::from(run.config.stations);
+    loop {
+        let booted = run.booted.load(Ordering::Relaxed);
+        if booted >= stations {
+            return Ok(());
+        }
+        let patience = if booted == 0 { FIRST_BOOT_PATIENCE } else { BOOT_PATIENCE };
+        anyhow::ensure!(
+            began.elapsed() < patience,
+            "{booted} of {stations} stations were booted after {patience:?}; the first error was: {}",
+            run.first_error.get().map_or("none, the server does not answer", String::as_str),
+        );
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// One station: dials, boots and calls until the run is over, again whenever its socket is lost.
 async fn station(run: Arc<Run>, number: u32, began: Instant) {
     if run.config.ramp > 0 {
@@ -153,6 +166,7 @@ async fn station(run: Arc<Run>, number: u32, began: Instant) {
         if let Err(error) = connection(&run, &config, &mut script, number, &mut booted).await {
             tracing::debug!(station = config.identity, %error, "connection lost");
             run.losses.fetch_add(1, Ordering::Relaxed);
+            run.first_error.get_or_init(|| format!("{}: {error:#}", config.identity));
         }
         sleep(Duration::from_millis(200 + random() % 800)).await;
     }

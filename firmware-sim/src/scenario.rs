@@ -1,125 +1,23 @@
 //! Timed scripts in TOML: plug, tap, cut power, restore. A typing error is told with its line and its key.
 
-use std::collections::BTreeMap;
+mod play;
+mod script;
+
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
-use serde::Deserialize;
-use shared::units::{Percent, Watts, Wh};
-use tokio::time::{Duration, Instant, sleep_until};
-use toml::Spanned;
 
-use crate::config::StationConfig;
-use crate::ev::Vehicle;
-use crate::fleet::FleetSummary;
-use crate::handle::{Again, Station};
-use crate::journal::{Journal, SessionRecord};
-use crate::link::Response;
-
-/// A script: stations, and what happens to them when.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scenario {
-    #[serde(default = "one")]
-    time_scale: u32,
-    url: Option<String>,
-    #[serde(default = "patience")]
-    patience_seconds: u64,
-    #[serde(rename = "station")]
-    stations: Vec<StationEntry>,
-    #[serde(rename = "step", default)]
-    steps: Vec<Spanned<Step>>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StationEntry {
-    identity: String,
-    password: Option<String>,
-    #[serde(default = "one_connector")]
-    connectors: u16,
-    meter_interval: Option<u32>,
-    meter_start_wh: Option<i64>,
-    max_power_w: Option<i64>,
-    clock_offset_seconds: Option<i64>,
-    #[serde(default)]
-    vehicle: VehicleEntry,
-    #[serde(default)]
-    settings: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VehicleEntry {
-    capacity_wh: Option<i64>,
-    soc_percent: Option<u8>,
-    max_power_w: Option<i64>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    /// Simulated time since the stations were accepted: `90s`, `5m`, `1h`.
-    at: String,
-    #[serde(rename = "do")]
-    action: Action,
-    station: Option<String>,
-    #[serde(default = "one_connector")]
-    connector: u16,
-    tag: Option<String>,
-    text: Option<String>,
-    command: Option<String>,
-    #[serde(default)]
-    same_id: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Action {
-    Plug,
-    Tap,
-    Unplug,
-    CutPower,
-    RestorePower,
-    DropNetwork,
-    RestoreNetwork,
-    RepeatStart,
-    RepeatStop,
-    Raw,
-    Reject,
-    Ignore,
-    Obey,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn one_connector() -> u16 {
-    1
-}
-
-fn patience() -> u64 {
-    60
-}
+pub use self::play::Overrides;
+pub use self::script::Scenario;
+use self::script::{Action, Step};
 
 /// A step that can be done.
 struct Planned {
-    at: Duration,
-    line: usize,
-    station: usize,
-    step: Step,
-}
-
-/// What the command line adds to a script.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// Where the CSMS is, if the script does not say or says wrongly.
-    pub url: Option<String>,
-    /// The password of stations that have none in the script.
-    pub password: Option<String>,
-    /// Where sessions are written to.
-    pub journal: Option<Journal>,
+    pub(super) at: Duration,
+    pub(super) line: usize,
+    pub(super) station: usize,
+    pub(super) step: Step,
 }
 
 impl Scenario {
@@ -136,39 +34,6 @@ impl Scenario {
         let scenario: Scenario = toml::from_str(text)?;
         scenario.plan(text)?;
         Ok(scenario)
-    }
-
-    /// Plays a script to its end: the records of all sessions, and their sum.
-    pub async fn play(
-        &self,
-        text: &str,
-        with: Overrides,
-    ) -> anyhow::Result<(Vec<SessionRecord>, FleetSummary)> {
-        let url = with.url.as_ref().or(self.url.as_ref()).context("no url: give --url or write `url = …`")?;
-        let plan = self.plan(text)?;
-        let configs = self.stations.iter().map(|entry| entry.config(url, self.time_scale, &with));
-        let stations: Vec<Station> = configs.map(Station::connect).collect();
-        let patience = Duration::from_secs(self.patience_seconds);
-        for station in &stations {
-            let booted = station.booted(patience).await;
-            booted.with_context(|| format!("station {} was not accepted", station.identity()))?;
-        }
-        let began = Instant::now();
-        for planned in plan {
-            sleep_until(began + planned.at / self.time_scale.max(1)).await;
-            let station = &stations[planned.station];
-            tracing::info!(at = planned.step.at, station = station.identity(), action = ?planned.step.action);
-            let done = act(station, &planned.step).await;
-            done.with_context(|| format!("line {}: {:?} failed", planned.line, planned.step.action))?;
-        }
-        let (mut records, mut summary) = (Vec::new(), FleetSummary::default());
-        for station in &stations {
-            let drained = station.drained(patience).await.is_ok();
-            let of_station = station.journal().await;
-            summary.add(&of_station, drained);
-            records.extend(of_station);
-        }
-        Ok((records, summary))
     }
 
     /// The steps in order of time, checked.
@@ -225,48 +90,6 @@ impl Scenario {
         }
         Ok(Planned { at, line, station, step: step.clone() })
     }
-}
-
-impl StationEntry {
-    fn config(&self, url: &str, time_scale: u32, with: &Overrides) -> StationConfig {
-        let mut config = StationConfig::new(url, &self.identity);
-        config.password = self.password.clone().or_else(|| with.password.clone());
-        config.connectors = self.connectors;
-        config.time_scale = time_scale;
-        config.journal.clone_from(&with.journal);
-        config.meter_interval = self.meter_interval.unwrap_or(config.meter_interval);
-        config.meter_start = self.meter_start_wh.map_or(config.meter_start, Wh);
-        config.max_power = self.max_power_w.map_or(config.max_power, Watts);
-        config.clock_offset = self.clock_offset_seconds.unwrap_or(0).saturating_mul(1000);
-        let usual = Vehicle::default();
-        config.vehicle = Vehicle {
-            capacity: self.vehicle.capacity_wh.map_or(usual.capacity, Wh),
-            soc: self.vehicle.soc_percent.map_or(usual.soc, Percent),
-            max_power: self.vehicle.max_power_w.map_or(usual.max_power, Watts),
-        };
-        config.settings = self.settings.clone().into_iter().collect();
-        config
-    }
-}
-
-async fn act(station: &Station, step: &Step) -> anyhow::Result<()> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    match step.action {
-        Action::Plug => station.plug(step.connector).await?,
-        Action::Tap => station.tap(step.connector, &text(&step.tag)).await?,
-        Action::Unplug => station.unplug(step.connector).await?,
-        Action::CutPower => station.cut_power().await,
-        Action::RestorePower => station.restore_power().await,
-        Action::DropNetwork => station.drop_network().await,
-        Action::RestoreNetwork => station.restore_network().await,
-        Action::RepeatStart => drop(station.repeat(Again::Start, step.same_id).await?),
-        Action::RepeatStop => drop(station.repeat(Again::Stop, step.same_id).await?),
-        Action::Raw => station.send_raw(text(&step.text)).await,
-        Action::Reject => station.respond(&text(&step.command), Response::Reject).await,
-        Action::Ignore => station.respond(&text(&step.command), Response::Silent).await,
-        Action::Obey => station.respond(&text(&step.command), Response::Normal).await,
-    }
-    Ok(())
 }
 
 fn seconds(text: &str) -> Option<Duration> {
