@@ -1,1 +1,127 @@
-//! Placeholder.
+//! Remote commands: an order with an end.
+//!
+//! `pending` → `sent` → `finished`, and every command finishes: by the gateway's result, or by its expiry. Any replica may
+//! issue one: it commits the row and tells the replicas that read the gateway's shard, which publish it and repeat it with
+//! growing pauses until the result comes. Repeating is safe, because a gateway never carries out one id twice.
+//!
+//! A result comes twice: at once on its own topic, and as a lasting record. The first one counts.
+
+use std::time::Duration;
+
+use shared::id::{CommandId, GatewayId, StationId};
+use shared::model::{CommandBody, CommandResult, Outcome};
+use sqlx::{PgConnection, PgPool};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::db::command as rows;
+use crate::live::{self, Hint, Hub};
+
+/// The channel on which replicas hear of new commands; the payload is the command's id.
+pub const CHANNEL: &str = "commands";
+
+/// What a command shall be.
+#[derive(Debug, Clone)]
+pub struct NewCommand {
+    /// Whose station it is.
+    pub gateway: GatewayId,
+    /// Who shall do it.
+    pub station: StationId,
+    /// What.
+    pub body: CommandBody,
+    /// The user who asked.
+    pub issued_by: Option<i64>,
+    /// For how long it is worth doing.
+    pub ttl: Duration,
+}
+
+/// Commits a command and has it sent.
+///
+/// # Errors
+/// When the database refuses, for example for an unknown gateway.
+pub async fn issue(db: &PgPool, new: NewCommand) -> sqlx::Result<CommandId> {
+    let mut tx = db.begin().await?;
+    let id = issue_in(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// The same inside a transaction of the caller's; it is sent once that commits.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn issue_in(tx: &mut PgConnection, new: NewCommand) -> sqlx::Result<CommandId> {
+    let id = CommandId(Uuid::now_v7());
+    rows::insert(tx, id, &new).await?;
+    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(id.to_string()).execute(tx).await?;
+    Ok(id)
+}
+
+/// Waits for a command's end; `None` when the deadline comes first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn wait(
+    db: &PgPool,
+    live: &Hub,
+    id: CommandId,
+    deadline: Instant,
+) -> sqlx::Result<Option<CommandResult>> {
+    let mut ended = live.commands();
+    loop {
+        // Read after subscribing: an end in between is then in one of the two.
+        if let Some(result) = rows::result(db, id).await? {
+            return Ok(Some(result));
+        }
+        // A hint may be lost, so look again now and then.
+        let look_again = deadline.min(Instant::now() + Duration::from_secs(2));
+        while let Ok(Ok(other)) = timeout_at(look_again, ended.recv()).await
+            && other != id.0
+        {}
+        if Instant::now() >= deadline {
+            return rows::result(db, id).await;
+        }
+    }
+}
+
+/// Applies a result. `true` when it was the first one.
+///
+/// # Errors
+/// As any statement.
+pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandResult) -> sqlx::Result<bool> {
+    let first = rows::finish(tx, gateway, result).await?;
+    if first {
+        metrics::counter!("commands_total", "outcome" => result.outcome.name()).increment(1);
+        live::notify(tx, &Hint { commands: vec![result.id.0], ..Hint::default() }).await?;
+    }
+    Ok(first)
+}
+
+/// Closes what nobody answered in time. Any number of replicas may do so at once.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn close_expired(db: &PgPool) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    for (gateway, id) in rows::lock_expired(&mut tx).await? {
+        let result = CommandResult::plain(id, Outcome::Expired, "no answer in time", clock::now());
+        finish(&mut tx, gateway, &result).await?;
+    }
+    tx.commit().await
+}
+
+/// Closes expired commands until `stop`.
+///
+/// # Errors
+/// None: a database that is away is waited for.
+pub async fn sweep(db: PgPool, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
+    while stop.run_until_cancelled(clock.tick()).await.is_some() {
+        if let Err(error) = close_expired(&db).await {
+            tracing::warn!(%error, "expired commands are not closed; trying again");
+        }
+    }
+    Ok(())
+}

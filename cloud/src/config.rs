@@ -55,6 +55,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Whether `X-Forwarded-For` names the client: only behind a proxy that sets it.
     pub trust_forwarded_for: bool,
+    /// Origins whose pages may ask; `*` is any.
+    pub allowed_origins: Vec<String>,
 }
 
 /// The broker: ours behind its gate, or one of your own.
@@ -143,7 +145,11 @@ impl Default for Database {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), trust_forwarded_for: false }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            trust_forwarded_for: false,
+            allowed_origins: vec!["*".into()],
+        }
     }
 }
 
@@ -207,7 +213,11 @@ impl Config {
         Ok(config)
     }
 
-    fn checked(self) -> anyhow::Result<Self> {
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// Names the keys.
+    pub fn checked(self) -> anyhow::Result<Self> {
         if self.roles.ingest && self.mqtt.url.is_none() && !self.roles.broker {
             bail!("the ingest role needs a broker: add the role `broker`, or set mqtt.url");
         }
@@ -326,10 +336,10 @@ fn set(table: &mut toml::Table, path: &[String], value: toml::Value) -> anyhow::
             Ok(())
         }
         [first, rest @ ..] => {
-            match table.entry(first.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
-                toml::Value::Table(inner) => set(inner, rest, value),
-                _ => bail!("`{first}` is not a section"),
-            }
+            let section =
+                table.entry(first.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let inner = section.as_table_mut().with_context(|| format!("`{first}` is not a section"))?;
+            set(inner, rest, value)
         }
     }
 }
@@ -359,7 +369,11 @@ mod tests {
     fn the_environment_wins_over_the_file() {
         let config = load(
             "[http]\nlisten = \"127.0.0.1:1\"",
-            &[("CLOUD_HTTP__LISTEN", "127.0.0.1:2"), ("CLOUD_ROLES", "api,broker"), ("CLOUD_INGEST__WORKERS", "3")],
+            &[
+                ("CLOUD_HTTP__LISTEN", "127.0.0.1:2"),
+                ("CLOUD_ROLES", "api,broker"),
+                ("CLOUD_INGEST__WORKERS", "3"),
+            ],
         )
         .expect("valid");
         assert_eq!(config.http.listen.port(), 2);

@@ -24,7 +24,10 @@ fn describe() {
     counter!("ingest_records_total", "Records committed");
     counter!("ingest_duplicates_total", "Batches that were already committed and acknowledged again");
     counter!("ingest_rejected_total", "Frames dropped unapplied, by reason");
-    counter!("ingest_dropped_total", "Frames dropped because a worker's queue was full; gateways send them again");
+    counter!(
+        "ingest_dropped_total",
+        "Frames dropped because a worker's queue was full; gateways send them again"
+    );
     counter!("quarantined_total", "Records parked because they could not be applied, by reason");
     histogram!("ingest_commit_seconds", "From a batch's arrival to its commit");
     gauge!("ingest_lag_seconds", "Age of the newest record of the last batch, when committed");

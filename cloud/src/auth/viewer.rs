@@ -64,8 +64,8 @@ pub enum Deed {
     Operate,
     /// Read sessions and bills: "own" is one's own charging and what happened at one's own sites.
     SeeSessions,
-    /// Stop a running session: "own" as with `SeeSessions`.
-    StopSessions,
+    /// Start and stop a charge: "own" is at public stations or one's own, and one's own sessions or those at one's own sites.
+    Charge,
     /// Create users, give tokens: "own" is oneself.
     ManageUsers,
 }
@@ -106,18 +106,18 @@ pub struct Viewer {
 impl Viewer {
     /// How far a deed of his reaches.
     pub fn reach(&self, deed: Deed) -> Reach {
-        use Deed::{ChangeSites, ManageUsers, Onboard, Operate, SeeSessions, SeeSites, StopSessions};
+        use Deed::{ChangeSites, Charge, ManageUsers, Onboard, Operate, SeeSessions, SeeSites};
         let own = Reach::Own(self.id);
         match (self.role, deed) {
             (Role::Administrator, _) => Reach::All,
 
-            (Role::Operator, SeeSites | Onboard | Operate | SeeSessions | StopSessions) => Reach::All,
+            (Role::Operator, SeeSites | Onboard | Operate | SeeSessions | Charge) => Reach::All,
             (Role::Installer, SeeSites | Onboard | Operate) => Reach::All,
             (Role::Viewer, SeeSites | SeeSessions) => Reach::All,
 
             (Role::Operator | Role::Installer | Role::BusinessOwner, _) => own,
             (Role::Viewer | Role::Driver, ChangeSites | Onboard | Operate) => Reach::Nothing,
-            (Role::Viewer | Role::Driver, SeeSites | SeeSessions | StopSessions | ManageUsers) => own,
+            (Role::Viewer | Role::Driver, SeeSites | SeeSessions | Charge | ManageUsers) => own,
         }
     }
 }
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn the_table_of_reaches() {
-        use Deed::{ChangeSites, ManageUsers, Onboard, Operate, SeeSessions, SeeSites, StopSessions};
-        let deeds = [SeeSites, ChangeSites, Onboard, Operate, SeeSessions, StopSessions, ManageUsers];
+        use Deed::{ChangeSites, Charge, ManageUsers, Onboard, Operate, SeeSessions, SeeSites};
+        let deeds = [SeeSites, ChangeSites, Onboard, Operate, SeeSessions, Charge, ManageUsers];
         let table = [
             (Role::Administrator, "AAAAAAA"),
             (Role::Operator, "AOAAAAO"),

@@ -1,5 +1,22 @@
 //! Rows: one file per table family, plain SQL with bound parameters.
 
+pub mod admin;
+pub mod alarm;
+pub mod bill;
+pub mod command;
+pub mod cursor;
+pub mod document;
+pub mod gateway;
+pub mod history;
+pub mod lease;
+pub mod map;
+pub mod projection;
+pub mod quarantine;
+pub mod record;
+pub mod site;
+pub mod station;
+pub mod user;
+
 use anyhow::Context;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -19,4 +36,9 @@ pub async fn open(config: &Config) -> anyhow::Result<PgPool> {
         .context("cannot connect to Postgres")?;
     sqlx::migrate!().run(&pool).await.context("cannot migrate the schema")?;
     Ok(pool)
+}
+
+/// Text from outside as Postgres can hold it.
+pub(crate) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

@@ -12,10 +12,14 @@ use async_graphql::Error;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Instant;
 
 use super::error::{Fault, Result};
 use crate::auth::Viewer;
 use crate::clock;
+
+/// The least time between two reads of one state: a storm of changes must not become a storm of queries.
+const GAP: Duration = Duration::from_millis(20);
 
 /// What a subscription yields.
 pub(super) type Live<T> = BoxStream<'static, Result<T, Error>>;
@@ -30,19 +34,22 @@ where
     C: Send + Sync + 'static,
     F: Future<Output = Result<T>> + Send,
 {
-    let from = (changes, matters, read, true);
-    stream::unfold(from, |(mut changes, matters, read, first)| async move {
-        if !first && !changed(&mut changes, &matters).await {
+    let from = (changes, matters, read, None);
+    stream::unfold(from, |(mut changes, matters, read, last)| async move {
+        if let Some(last) = last
+            && !changed(&mut changes, &matters, last + GAP).await
+        {
             return None;
         }
+        let now = Instant::now();
         let state = read().await.map_err(Error::from);
-        Some((state, (changes, matters, read, false)))
+        Some((state, (changes, matters, read, Some(now))))
     })
     .boxed()
 }
 
-/// Waits until something that matters has changed; false when nothing ever will again.
-async fn changed<C>(changes: &mut Receiver<Arc<C>>, matters: &impl Fn(&C) -> bool) -> bool {
+/// Waits until something that matters has changed, but not less than `until`; false when nothing ever will again.
+async fn changed<C>(changes: &mut Receiver<Arc<C>>, matters: &impl Fn(&C) -> bool, until: Instant) -> bool {
     loop {
         match changes.recv().await {
             Ok(change) if !matters(&change) => {}
@@ -50,6 +57,7 @@ async fn changed<C>(changes: &mut Receiver<Arc<C>>, matters: &impl Fn(&C) -> boo
             Err(RecvError::Closed) => return false,
         }
     }
+    tokio::time::sleep_until(until).await;
     loop {
         match changes.try_recv() {
             Ok(_) | Err(TryRecvError::Lagged(_)) => {}

@@ -37,7 +37,7 @@ impl TransactionMutation {
         ctx: &Context<'_>,
         input: TransactionByUserInput,
     ) -> Result<TransactionByUserResponse> {
-        let (viewer, owner) = reach(ctx, Deed::SeeSites).await?;
+        let (viewer, owner) = reach(ctx, Deed::Charge).await?;
         let (app, id) = (app(ctx), input.connector()?);
         let found = station::connector(&app.db, id, owner, true).await?;
         let target = found.ok_or_else(|| Fault::no_such("Connector", id))?;
@@ -54,7 +54,7 @@ impl TransactionMutation {
         ctx: &Context<'_>,
         input: TransactionByUserInput,
     ) -> Result<TransactionByUserResponse> {
-        let (viewer, owner) = reach(ctx, Deed::StopSessions).await?;
+        let (viewer, owner) = reach(ctx, Deed::Charge).await?;
         let (app, id) = (app(ctx), input.connector()?);
         let found = station::running_at(&app.db, id, owner).await?;
         let (session, gateway, name) = found.ok_or_else(|| {

@@ -1,0 +1,41 @@
+//! Things a person has to look at. The same trouble again is counted on the same row.
+
+use serde_json::Value;
+use shared::id::GatewayId;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::text;
+
+/// One trouble.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarm {
+    /// What sort, as a stable word.
+    pub kind: String,
+    /// What it is about: with the kind, its identity.
+    pub subject: String,
+    /// The circumstances.
+    pub detail: Value,
+}
+
+/// Raises it.
+pub async fn raise(
+    tx: &mut PgConnection,
+    gateway: GatewayId,
+    site_id: Option<i64>,
+    alarm: &Alarm,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into alarms (kind, subject, gateway_id, site_id, detail) values ($1, $2, $3, $4, $5)
+         on conflict (kind, subject) do update
+         set detail = excluded.detail, count = alarms.count + 1, raised_at = now(), acknowledged_at = null",
+    )
+    .bind(text(&alarm.kind))
+    .bind(text(&alarm.subject))
+    .bind(gateway.0)
+    .bind(site_id)
+    .bind(Json(&alarm.detail))
+    .execute(tx)
+    .await?;
+    Ok(())
+}

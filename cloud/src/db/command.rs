@@ -1,0 +1,138 @@
+//! Commands as rows.
+
+use chrono::{DateTime, Utc};
+use shared::id::{CommandId, GatewayId, Shard, StationId};
+use shared::model::{Command, CommandBody, CommandResult};
+use shared::units::Timestamp;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::command::NewCommand;
+
+/// Commands closed or sent in one round.
+const ROUND: i64 = 64;
+
+/// A command that has to be published.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// To whom.
+    pub gateway: GatewayId,
+    /// In which shard.
+    pub shard: Shard,
+    /// What.
+    pub command: Command,
+}
+
+/// Writes a new one.
+pub async fn insert(tx: &mut PgConnection, id: CommandId, new: &NewCommand) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into commands (id, gateway_id, station, kind, body, issued_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))",
+    )
+    .bind(id.0)
+    .bind(new.gateway.0)
+    .bind(new.station.as_str())
+    .bind(new.body.kind())
+    .bind(postcard::to_stdvec(&new.body).expect("wire types always serialise"))
+    .bind(new.issued_by)
+    .bind(new.ttl.as_secs_f64())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// How it ended, if it did.
+pub async fn result(db: &PgPool, id: CommandId) -> sqlx::Result<Option<CommandResult>> {
+    let row: Option<Option<Json<CommandResult>>> =
+        sqlx::query_scalar("select result from commands where id = $1").bind(id.0).fetch_optional(db).await?;
+    Ok(row.flatten().map(|Json(result)| result))
+}
+
+/// Ends it, unless it has ended; only a command of that gateway.
+pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandResult) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update commands set state = 'finished', outcome = $3, detail = $4, result = $5, finished_at = now()
+         where id = $1 and gateway_id = $2 and state <> 'finished'",
+    )
+    .bind(result.id.0)
+    .bind(gateway.0)
+    .bind(result.outcome.name())
+    .bind(&result.detail)
+    .bind(Json(result))
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Locks commands whose time is over; other replicas skip them.
+pub async fn lock_expired(tx: &mut PgConnection) -> sqlx::Result<Vec<(GatewayId, CommandId)>> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "select gateway_id, id from commands where state <> 'finished' and expires_at <= now()
+         order by expires_at limit $1 for update skip locked",
+    )
+    .bind(ROUND)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|(gateway, id)| (GatewayId(gateway), CommandId(id))).collect())
+}
+
+/// Takes the commands that have to be sent (again) to gateways of these shards, each time with a longer pause.
+pub async fn take_due(db: &PgPool, shards: &[i16]) -> sqlx::Result<Vec<Due>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "with due as (
+             select c.id, g.shard from commands c join gateways g on g.id = c.gateway_id
+             where c.state <> 'finished' and c.due_at <= now() and c.expires_at > now() and g.shard = any($1)
+             order by c.due_at limit $2 for update of c skip locked)
+         update commands c set state = 'sent', attempts = attempts + 1,
+                due_at = now() + make_interval(secs => least(15, power(2, least(attempts, 4))))
+         from due where due.id = c.id
+         returning c.id, c.gateway_id, due.shard, c.station, c.body, c.issued_at, c.expires_at",
+    )
+    .bind(shards)
+    .bind(ROUND)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().filter_map(Row::into_due).collect())
+}
+
+/// Makes a gateway's open commands due at once: it just said hello.
+pub async fn wake(db: &PgPool, gateway: GatewayId) -> sqlx::Result<bool> {
+    let woken = sqlx::query(
+        "update commands set due_at = now() where gateway_id = $1 and state <> 'finished' and due_at > now()",
+    )
+    .bind(gateway.0)
+    .execute(db)
+    .await?;
+    Ok(woken.rows_affected() > 0)
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    gateway_id: Uuid,
+    shard: i16,
+    station: String,
+    body: Vec<u8>,
+    issued_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+impl Row {
+    /// `None` for what a newer replica wrote and this one cannot read: that one will send it.
+    fn into_due(self) -> Option<Due> {
+        let body: CommandBody = postcard::from_bytes(&self.body).ok()?;
+        let command = Command {
+            id: CommandId(self.id),
+            issued_at: Timestamp::from_utc(self.issued_at),
+            expires_at: Timestamp::from_utc(self.expires_at),
+            station: StationId::new(self.station).ok()?,
+            body,
+        };
+        Some(Due {
+            gateway: GatewayId(self.gateway_id),
+            shard: Shard(u16::try_from(self.shard).ok()?),
+            command,
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! Documents as rows, and the rows they are made of.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use shared::id::{GatewayId, Shard};
+use shared::model::document::{DocumentBody, DocumentVersion};
+use shared::sync::v1::Document;
+use shared::tariff::Tariff;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// What a connector's price is made of.
+#[derive(Debug, sqlx::FromRow)]
+pub struct ConnectorRow {
+    /// The station's identity.
+    pub station: String,
+    /// The number on the station.
+    pub evse: i32,
+    /// A chosen tariff.
+    pub tariff_id: Option<Uuid>,
+    /// Its own price per kWh.
+    pub price: Option<Decimal>,
+    /// The site's.
+    pub default_price: Option<Decimal>,
+    /// The site's.
+    pub currency: String,
+}
+
+/// The gateways that serve a site, or all.
+pub async fn gateways_of(tx: &mut PgConnection, site_id: Option<i64>) -> sqlx::Result<Vec<GatewayId>> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "select id from gateways where revoked_at is null and ($1::bigint is null or site_id = $1) order by id",
+    )
+    .bind(site_id)
+    .fetch_all(tx)
+    .await?;
+    Ok(ids.into_iter().map(GatewayId).collect())
+}
+
+/// All gateways, each with its site.
+pub async fn gateways_with_sites(tx: &mut PgConnection) -> sqlx::Result<Vec<(GatewayId, i64)>> {
+    let rows: Vec<(Uuid, i64)> =
+        sqlx::query_as("select id, site_id from gateways where revoked_at is null order by id")
+            .fetch_all(tx)
+            .await?;
+    Ok(rows.into_iter().map(|(id, site)| (GatewayId(id), site)).collect())
+}
+
+/// The stations of a site that may connect.
+pub async fn credentials(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as(
+        "select charge_point_hardware_id, credential from charge_points
+         where site_id = $1 and charge_point_hardware_id is not null and credential is not null
+         order by charge_point_hardware_id",
+    )
+    .bind(site_id)
+    .fetch_all(tx)
+    .await
+}
+
+/// A site's time zone.
+pub async fn timezone(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<String> {
+    sqlx::query_scalar("select timezone from sites where id = $1").bind(site_id).fetch_one(tx).await
+}
+
+/// Token, status, end, whose.
+pub type TokenRow = (String, String, Option<DateTime<Utc>>, Option<i64>);
+
+/// All tokens; those of users who may not log in any more are not among them.
+pub async fn tokens(tx: &mut PgConnection) -> sqlx::Result<Vec<TokenRow>> {
+    sqlx::query_as(
+        "select t.token, t.status, t.expires_at, t.user_id from id_tokens t left join users u on u.id = t.user_id
+         where coalesce(u.is_active, true) order by lower(t.token)",
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// The connectors of a site with what prices them.
+pub async fn connectors(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<ConnectorRow>> {
+    sqlx::query_as(
+        "select p.charge_point_hardware_id as station, c.connector_id as evse, c.tariff_id, c.price, s.default_price,
+                s.currency::text as currency
+         from connectors c join charge_points p on p.id = c.charge_point_id join sites s on s.id = c.site_id
+         where c.site_id = $1 and p.charge_point_hardware_id is not null and c.connector_id is not null
+         order by 1, 2",
+    )
+    .bind(site_id)
+    .fetch_all(tx)
+    .await
+}
+
+/// The newest version of a tariff.
+pub async fn newest_tariff(tx: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Tariff>> {
+    let body: Option<Json<Tariff>> =
+        sqlx::query_scalar("select body from tariffs where id = $1 order by version desc limit 1")
+            .bind(id)
+            .fetch_optional(tx)
+            .await?;
+    Ok(body.map(|Json(tariff)| tariff))
+}
+
+/// Keeps a tariff version, unless it is known.
+pub async fn keep_tariff(tx: &mut PgConnection, tariff: &Tariff) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into tariffs (id, version, currency, body) values ($1, $2, $3, $4) on conflict do nothing",
+    )
+    .bind(tariff.id.0)
+    .bind(i32::try_from(tariff.version).unwrap_or(i32::MAX))
+    .bind(tariff.currency.code())
+    .bind(Json(tariff))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Stores a document; its version rises when its hash differs. `true` when it did.
+pub async fn store(
+    tx: &mut PgConnection,
+    gateway: GatewayId,
+    body: &DocumentBody,
+    hash: &[u8; 32],
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into documents (gateway_id, name, version, hash, body) values ($1, $2, 1, $3, $4)
+         on conflict (gateway_id, name) do update
+         set version = documents.version + 1, hash = excluded.hash, body = excluded.body, updated_at = now()
+         where documents.hash <> excluded.hash",
+    )
+    .bind(gateway.0)
+    .bind(body.name())
+    .bind(&hash[..])
+    .bind(postcard::to_stdvec(body).expect("wire types always serialise"))
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes note of what a gateway says it works by. A version above ours (we were restored from a backup) raises ours, because
+/// a gateway never goes back to a lower one.
+pub async fn held(db: &PgPool, gateway: GatewayId, held: &[DocumentVersion]) -> sqlx::Result<()> {
+    let names: Vec<&str> = held.iter().map(|doc| doc.name.as_str()).collect();
+    let versions: Vec<i64> =
+        held.iter().map(|doc| i64::try_from(doc.version).unwrap_or(i64::MAX - 1)).collect();
+    let hashes: Vec<&[u8]> = held.iter().map(|doc| &doc.hash[..]).collect();
+    sqlx::query(
+        "update documents d set held_version = h.version,
+                version = case when h.hash = d.hash then greatest(h.version, d.version)
+                               else greatest(h.version + 1, d.version) end
+         from unnest($2::text[], $3::bigint[], $4::bytea[]) h (name, version, hash)
+         where d.gateway_id = $1 and d.name = h.name",
+    )
+    .bind(gateway.0)
+    .bind(names)
+    .bind(versions)
+    .bind(hashes)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The documents that gateways of these shards do not work by yet; of one gateway, or of all that were heard lately.
+pub async fn unheld(
+    db: &PgPool,
+    shards: &[i16],
+    gateway: Option<GatewayId>,
+) -> sqlx::Result<Vec<(GatewayId, Shard, Document)>> {
+    let rows: Vec<(Uuid, i16, i64, Vec<u8>)> = sqlx::query_as(
+        "select d.gateway_id, g.shard, d.version, d.body from documents d join gateways g on g.id = d.gateway_id
+         where d.held_version < d.version and g.shard = any($1) and g.revoked_at is null
+           and (d.gateway_id = $2 or ($2 is null and g.last_seen_at > now() - interval '5 minutes'))
+         limit 200",
+    )
+    .bind(shards)
+    .bind(gateway.map(|gateway| gateway.0))
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(gateway, shard, version, body)| {
+            let document =
+                Document { version: u64::try_from(version).ok()?, body: postcard::from_bytes(&body).ok()? };
+            Some((GatewayId(gateway), Shard(u16::try_from(shard).ok()?), document))
+        })
+        .collect())
+}

@@ -1,0 +1,47 @@
+//! Gateways: how a box becomes one of ours, and how we know it again.
+//!
+//! An operator makes a one-time claim code for a site; the installer types it into the box; the box trades it for an identity
+//! and a secret. The secret is shown that once. What is kept are a key derived from it, which verifies logins and seals
+//! frames, and its hash for mosquitto: neither is a login.
+
+mod enroll;
+mod keys;
+pub mod mosquitto;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+pub use enroll::router;
+pub use keys::Keys;
+
+use crate::auth::random_text;
+use crate::db::gateway as rows;
+
+/// 15 random bytes: short enough to type, far too many to guess within an hour.
+const CODE_BYTES: usize = 15;
+
+/// A one-time code, as it is shown once.
+#[derive(Debug, Clone)]
+pub struct ClaimCode {
+    /// What the installer types.
+    pub code: String,
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes a claim code for a site; only its hash is kept.
+///
+/// # Errors
+/// When the database refuses, for example for an unknown site.
+pub async fn create_claim(db: &PgPool, site_id: i64, ttl: Duration) -> sqlx::Result<ClaimCode> {
+    let code = random_text(CODE_BYTES);
+    let expires_at = rows::insert_claim(db, site_id, &hash(&code), ttl).await?;
+    Ok(ClaimCode { code, expires_at })
+}
+
+/// Codes are random and long: a plain hash is enough, and a lookup by it takes no comparison.
+fn hash(code: &str) -> Vec<u8> {
+    blake3::hash(code.trim().as_bytes()).as_bytes().to_vec()
+}

@@ -1,5 +1,0 @@
-//! Changes, as any replica commits them.
-
-/// Fans changes out to subscribers.
-#[derive(Clone)]
-pub struct Hub;

@@ -1,0 +1,254 @@
+//! Changes, as any replica commits them.
+//!
+//! Whoever commits a change leaves a [`Hint`]; Postgres delivers it to every replica. Each replica reads the changed rows
+//! once and fans them out to all its subscribers, however many they are. A hint may be lost (the listening connection broke,
+//! a replica died between commit and hint): after every new connection and every 15 s the rows that changed since are read
+//! again. Repeats are harmless, because what is sent is a state and not a step.
+//!
+//! A subscriber that is too slow gets `Lagged` from its receiver and starts over with a snapshot.
+
+mod reader;
+mod reread;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgListener;
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const CHANNEL: &str = "live";
+const SUBSCRIBER_BUFFER: usize = 1024;
+const PENDING_HINTS: usize = 1024;
+const REREAD_EVERY: Duration = Duration::from_secs(15);
+/// Postgres takes 8000 bytes per notification: this many ids of either sort always fit.
+const IDS_PER_HINT: usize = 80;
+
+/// What changed: ids only, the rows are read by whoever hears it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hint {
+    /// Sites whose own row, or list of connectors, changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<i64>,
+    /// Connectors that changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connectors: Vec<i64>,
+    /// Sessions that changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<Uuid>,
+    /// Commands that ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Uuid>,
+}
+
+/// A connector as it is now. A deleted one is told of as a change of its site, with `id` 0.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct ConnectorChange {
+    /// Its id; 0 when the change is the site's as a whole.
+    pub id: i64,
+    /// Its site.
+    pub site_id: i64,
+    /// Its station.
+    pub charge_point_id: Option<i64>,
+    /// Its owner.
+    pub owner_id: Option<i64>,
+    /// Its status, as apps spell it.
+    pub status_name: Option<String>,
+    /// When its row changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A session as it is now.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct SessionChange {
+    /// Its id.
+    pub id: Uuid,
+    /// The number apps know it by.
+    pub history_id: i64,
+    /// Where it is.
+    pub site_id: Option<i64>,
+    /// At which connector.
+    pub connector_id: Option<i64>,
+    /// Whose it is.
+    pub user_id: Option<i64>,
+    /// The station's own name for it.
+    pub tx_ref: Option<String>,
+    /// Power now, in watts.
+    pub power_w: Option<i64>,
+    /// Energy so far, in watt-hours.
+    pub energy_wh: Option<i64>,
+    /// The vehicle's state of charge in percent.
+    pub soc: Option<i16>,
+    /// When it began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// When its row changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Fans changes out to the subscribers of one replica; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    connectors: broadcast::Sender<Arc<ConnectorChange>>,
+    sessions: broadcast::Sender<Arc<SessionChange>>,
+    commands: broadcast::Sender<Uuid>,
+    hints: mpsc::Sender<Hint>,
+}
+
+impl Hub {
+    /// Starts to listen; runs until `stop`.
+    pub fn start(db: PgPool, stop: CancellationToken) -> Self {
+        let (hints, pending) = mpsc::channel(PENDING_HINTS);
+        let hub = Self {
+            connectors: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            sessions: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            commands: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            hints,
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
+        tokio::spawn(stop.run_until_cancelled_owned(listen(db, hub.clone())));
+        hub
+    }
+
+    /// Connectors as they change, anywhere.
+    pub fn connectors(&self) -> broadcast::Receiver<Arc<ConnectorChange>> {
+        self.connectors.subscribe()
+    }
+
+    /// Sessions as they change, anywhere.
+    pub fn sessions(&self) -> broadcast::Receiver<Arc<SessionChange>> {
+        self.sessions.subscribe()
+    }
+
+    /// Ids of commands as they end.
+    pub fn commands(&self) -> broadcast::Receiver<Uuid> {
+        self.commands.subscribe()
+    }
+
+    /// Tells every replica, soon, of what is already committed.
+    ///
+    /// For the hot path: a notification inside a transaction makes all commits of the database wait for one another. Here
+    /// many become one. When too many wait, this one is lost and the next re-read makes up for it.
+    pub fn hint(&self, hint: Hint) {
+        if hint != Hint::default() && self.hints.try_send(hint).is_err() {
+            metrics::counter!("live_hints_lost_total").increment(1);
+        }
+    }
+}
+
+/// Tells every replica when this transaction commits: for the occasional change, which must not be lost.
+///
+/// # Errors
+/// As any statement.
+pub async fn notify(tx: &mut PgConnection, hint: &Hint) -> sqlx::Result<()> {
+    for part in hint.parts() {
+        let payload = serde_json::to_string(&part).expect("ids always serialise");
+        sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+impl Hint {
+    /// A hint about one site.
+    pub fn site(id: i64) -> Self {
+        Self { sites: vec![id], ..Self::default() }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        merge(&mut self.sites, other.sites);
+        merge(&mut self.connectors, other.connectors);
+        merge(&mut self.sessions, other.sessions);
+        merge(&mut self.commands, other.commands);
+    }
+
+    /// The same in pieces that fit into a notification.
+    fn parts(&self) -> Vec<Self> {
+        let sites = self.sites.chunks(IDS_PER_HINT).map(|ids| Self { sites: ids.into(), ..Self::default() });
+        let connectors = self
+            .connectors
+            .chunks(IDS_PER_HINT)
+            .map(|ids| Self { connectors: ids.into(), ..Self::default() });
+        let sessions =
+            self.sessions.chunks(IDS_PER_HINT).map(|ids| Self { sessions: ids.into(), ..Self::default() });
+        let commands =
+            self.commands.chunks(IDS_PER_HINT).map(|ids| Self { commands: ids.into(), ..Self::default() });
+        sites.chain(connectors).chain(sessions).chain(commands).collect()
+    }
+}
+
+fn merge<T: PartialEq>(into: &mut Vec<T>, from: Vec<T>) {
+    for id in from {
+        if !into.contains(&id) {
+            into.push(id);
+        }
+    }
+}
+
+async fn send_hints(db: PgPool, mut pending: mpsc::Receiver<Hint>) {
+    while let Some(mut hint) = pending.recv().await {
+        while let Ok(more) = pending.try_recv() {
+            hint.merge(more);
+        }
+        if let Err(error) = send(&db, &hint).await {
+            tracing::warn!(%error, "live hint not sent; the next re-read makes up for it");
+        }
+    }
+}
+
+async fn send(db: &PgPool, hint: &Hint) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    // Nothing here has to survive a crash, so nobody waits for the disk.
+    sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+    notify(&mut tx, hint).await?;
+    tx.commit().await
+}
+
+async fn listen(db: PgPool, hub: Hub) {
+    let mut reread = reread::Reread::default();
+    loop {
+        if let Err(error) = follow(&db, &hub, &mut reread).await {
+            tracing::warn!(%error, "live changes are not heard; listening again");
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn follow(db: &PgPool, hub: &Hub, reread: &mut reread::Reread) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(db).await?;
+    listener.listen(CHANNEL).await?;
+    let mut clock = tokio::time::interval(REREAD_EVERY);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => reread.run(db, hub).await?,
+            notice = listener.try_recv() => match notice? {
+                Some(notice) => reader::publish(db, hub, reread, notice.payload()).await?,
+                // The connection broke and was made again: what was said meanwhile is unknown.
+                None => reread.run(db, hub).await?,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_hint_fits_into_a_notification() {
+        let ids: Vec<Uuid> = (0..1000).map(Uuid::from_u128).collect();
+        let numbers: Vec<i64> = (0..1000).map(|n| i64::MAX - n).collect();
+        let hint = Hint { sites: numbers.clone(), connectors: numbers, sessions: ids.clone(), commands: ids };
+        let mut whole = Hint::default();
+        for part in hint.parts() {
+            assert!(serde_json::to_string(&part).unwrap().len() < 8000);
+            whole.merge(part);
+        }
+        assert_eq!(whole, hint);
+    }
+}
