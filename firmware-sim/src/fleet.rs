@@ -94,6 +94,8 @@ pub struct FleetSummary {
     pub energy_wh: i64,
     /// Stations that had unanswered messages at the end.
     pub undrained: u64,
+    /// Times that the CSMS sent what the schema does not allow.
+    pub violations: u64,
 }
 
 /// Runs a fleet until every connector has had its sessions.
@@ -106,25 +108,50 @@ pub async fn run(config: FleetConfig) -> FleetSummary {
     }
     let mut summary = FleetSummary::default();
     while let Some(finished) = stations.join_next().await {
-        let (records, drained) = finished.unwrap_or_default();
-        summary.add(&records, drained);
+        summary.add(&finished.unwrap_or_default());
     }
     summary
 }
 
+/// What one station did.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    pub(crate) records: Vec<SessionRecord>,
+    drained: bool,
+    violations: Vec<String>,
+}
+
+impl Life {
+    /// Waits until everything is answered and looks back.
+    pub(crate) async fn of(station: &Station, patience: Duration) -> Life {
+        let drained = station.drained(patience).await.is_ok();
+        let violations = station.violations().await;
+        for violation in &violations {
+            tracing::warn!(station = station.identity(), violation, "the schema does not allow this");
+        }
+        Life { records: station.journal().await, drained, violations }
+    }
+}
+
 impl FleetSummary {
-    pub(crate) fn add(&mut self, records: &[SessionRecord], drained: bool) {
-        for record in records {
+    pub(crate) fn add(&mut self, life: &Life) {
+        for record in &life.records {
             self.sessions += 1;
             self.answered += u64::from(record.start_answered && record.stop_answered);
             self.energy_wh += record.energy_wh().unwrap_or(0);
         }
-        self.undrained += u64::from(!drained);
+        self.undrained += u64::from(!life.drained);
+        self.violations += u64::try_from(life.violations.len()).unwrap_or(u64::MAX);
+    }
+
+    /// Did everything end as it should?
+    pub fn is_clean(&self) -> bool {
+        self.undrained == 0 && self.answered == self.sessions && self.violations == 0
     }
 }
 
 /// One station from power-on to its last session.
-async fn live(config: Arc<FleetConfig>, number: u32, began: Instant) -> (Vec<SessionRecord>, bool) {
+async fn live(config: Arc<FleetConfig>, number: u32, began: Instant) -> Life {
     if config.ramp > 0 {
         sleep_until(began + Duration::from_secs(1) * number / config.ramp).await;
     }
@@ -133,15 +160,14 @@ async fn live(config: Arc<FleetConfig>, number: u32, began: Instant) -> (Vec<Ses
     let station = Station::connect(template);
     if let Err(error) = station.booted(config.patience).await {
         tracing::warn!(station = station.identity(), %error, "not accepted");
-        return (Vec::new(), false);
+        return Life::default();
     }
     let mut drivers = JoinSet::new();
     for connector in 1..=station.config().connectors {
         drivers.spawn(drive(config.clone(), station.clone(), connector, number));
     }
     drivers.join_all().await;
-    let drained = station.drained(config.patience).await.is_ok();
-    (station.journal().await, drained)
+    Life::of(&station, config.patience).await
 }
 
 /// One connector's drivers, one after the other.

@@ -124,6 +124,21 @@ impl Station {
         self.ask(move |link| link.raw.push(text)).await;
     }
 
+    /// Sends every frame from now on as `how` changes it: a station that writes kWh for Wh, or times without a zone.
+    pub async fn mangle(&self, how: impl FnMut(String) -> String + Send + 'static) {
+        self.ask(move |link| link.mangle = Some(Box::new(how))).await;
+    }
+
+    /// Sends every frame as it should be again.
+    pub async fn behave(&self) {
+        self.ask(|link| link.mangle = None).await;
+    }
+
+    /// What the CSMS has sent against the schema so far, the first 64.
+    pub async fn violations(&self) -> Vec<String> {
+        self.ask(|link| link.violations.clone()).await
+    }
+
     /// Sends the last start or stop once more, with its message id or with a new one. The answer comes as
     /// [`Event::Unasked`]. Returns the message id.
     pub async fn repeat(&self, which: Again, same_id: bool) -> Result<String, NothingSent> {

@@ -42,6 +42,11 @@ pub enum Response {
 /// Something that a handle wants done in its station's task.
 pub(crate) type Order = Box<dyn FnOnce(&mut Link) + Send>;
 
+/// Turns a frame that is to be sent into what is sent.
+pub(crate) type Mangle = Box<dyn FnMut(String) -> String + Send>;
+
+const MOST_VIOLATIONS: usize = 64;
+
 /// One station and its line.
 pub(crate) struct Link {
     pub(crate) station: Core,
@@ -51,6 +56,10 @@ pub(crate) struct Link {
     pub(crate) responses: HashMap<String, Response>,
     /// Frames to send as they are.
     pub(crate) raw: Vec<String>,
+    /// What becomes of a frame before it is sent.
+    pub(crate) mangle: Option<Mangle>,
+    /// What the CSMS sent against the schema, the first few.
+    pub(crate) violations: Vec<String>,
     /// The last StartTransaction and StopTransaction as they were sent.
     pub(crate) last_start: Option<String>,
     pub(crate) last_stop: Option<String>,
@@ -75,6 +84,8 @@ impl Link {
             subscribers: Vec::new(),
             responses: HashMap::new(),
             raw: Vec::new(),
+            mangle: None,
+            violations: Vec::new(),
             last_start: None,
             last_stop: None,
             config,
@@ -219,6 +230,10 @@ impl Link {
         }
         texts.append(&mut self.raw);
         for text in texts {
+            let text = match &mut self.mangle {
+                Some(mangle) => mangle(text),
+                None => text,
+            };
             self.remember(&text);
             let Line::Up(socket) = line else { return };
             let sending = socket.send(Message::text(text));
@@ -241,6 +256,11 @@ impl Link {
     /// Tells everybody who watches. Who does not keep up misses events.
     fn publish(&mut self, event: &Event) {
         tracing::debug!(station = %self.config.identity, ?event);
+        if let Event::Violation { text } = event
+            && self.violations.len() < MOST_VIOLATIONS
+        {
+            self.violations.push(text.clone());
+        }
         self.subscribers.retain(|subscriber| {
             !matches!(subscriber.try_send(event.clone()), Err(mpsc::error::TrySendError::Closed(_)))
         });

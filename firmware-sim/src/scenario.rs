@@ -78,6 +78,10 @@ impl Scenario {
         match step.action {
             Action::Tap => needs(&step.tag, "tag")?,
             Action::Raw => needs(&step.text, "text")?,
+            Action::Replace => {
+                needs(&step.text, "text")?;
+                needs(&step.with, "with")?;
+            }
             Action::Reject | Action::Ignore | Action::Obey => needs(&step.command, "command")?,
             Action::Plug
             | Action::Unplug
@@ -86,7 +90,8 @@ impl Scenario {
             | Action::DropNetwork
             | Action::RestoreNetwork
             | Action::RepeatStart
-            | Action::RepeatStop => {}
+            | Action::RepeatStop
+            | Action::Behave => {}
         }
         Ok(Planned { at, line, station, step: step.clone() })
     }

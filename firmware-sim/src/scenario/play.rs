@@ -8,7 +8,7 @@ use super::Scenario;
 use super::script::{Action, StationEntry, Step};
 use crate::config::StationConfig;
 use crate::ev::Vehicle;
-use crate::fleet::FleetSummary;
+use crate::fleet::{FleetSummary, Life};
 use crate::handle::{Again, Station};
 use crate::journal::{Journal, SessionRecord};
 use crate::link::Response;
@@ -50,10 +50,9 @@ impl Scenario {
         }
         let (mut records, mut summary) = (Vec::new(), FleetSummary::default());
         for station in &stations {
-            let drained = station.drained(patience).await.is_ok();
-            let of_station = station.journal().await;
-            summary.add(&of_station, drained);
-            records.extend(of_station);
+            let life = Life::of(station, patience).await;
+            summary.add(&life);
+            records.extend(life.records);
         }
         Ok((records, summary))
     }
@@ -93,6 +92,11 @@ async fn act(station: &Station, step: &Step) -> anyhow::Result<()> {
         Action::RestoreNetwork => station.restore_network().await,
         Action::RepeatStart => drop(station.repeat(Again::Start, step.same_id).await?),
         Action::RepeatStop => drop(station.repeat(Again::Stop, step.same_id).await?),
+        Action::Replace => {
+            let (from, to) = (text(&step.text), text(&step.with));
+            station.mangle(move |frame| frame.replace(&from, &to)).await;
+        }
+        Action::Behave => station.behave().await,
         Action::Raw => station.send_raw(text(&step.text)).await,
         Action::Reject => station.respond(&text(&step.command), Response::Reject).await,
         Action::Ignore => station.respond(&text(&step.command), Response::Silent).await,

@@ -57,6 +57,7 @@ pub(super) struct Step {
     pub(super) connector: u16,
     pub(super) tag: Option<String>,
     pub(super) text: Option<String>,
+    pub(super) with: Option<String>,
     pub(super) command: Option<String>,
     #[serde(default)]
     pub(super) same_id: bool,
@@ -75,6 +76,9 @@ pub(super) enum Action {
     RepeatStart,
     RepeatStop,
     Raw,
+    /// From now on every frame is sent with `text` replaced by `with`.
+    Replace,
+    Behave,
     Reject,
     Ignore,
     Obey,

@@ -81,6 +81,26 @@ async fn commands_repeats_and_raw_frames() {
     booted.await.unwrap();
 }
 
+#[tokio::test]
+async fn frames_can_be_mangled() {
+    let mut csms = Csms::start().await;
+    let station = Station::connect(config(&csms.url));
+    station.booted(PATIENCE).await.unwrap();
+    station.mangle(|frame| frame.replace("\"idTag\":\"", "\"idTag\":\" ")).await;
+    station.plug(1).await.unwrap();
+    station.tap(1, "TAG").await.unwrap();
+    station.until(PATIENCE, |view| view.connectors[0].transaction.is_some()).await.unwrap();
+    let mut heard = Vec::new();
+    while let Ok(text) = csms.hears.try_recv() {
+        heard.push(text);
+    }
+    assert!(
+        heard.iter().any(|text| text.contains("\"Authorize\"") && text.contains("\" TAG\"")),
+        "{heard:?}"
+    );
+    assert_eq!(station.violations().await, Vec::<String>::new());
+}
+
 async fn reply(hears: &mut mpsc::Receiver<String>, id: &str) -> String {
     let begin = [format!("[3,\"{id}\""), format!("[4,\"{id}\"")];
     loop {
