@@ -207,8 +207,16 @@ impl Config {
         let mut vars: Vec<_> = vars.filter_map(|(key, value)| Some((path_of(&key)?, key, value))).collect();
         vars.sort();
         for (path, key, value) in vars {
-            set(&mut table, &path, parse_value(&value)).with_context(|| key.clone())?;
-            config = table.clone().try_into().with_context(|| format!("environment variable {key}"))?;
+            let mut with = table.clone();
+            set(&mut with, &path, parse_value(&value)).with_context(|| key.clone())?;
+            match with.clone().try_into() {
+                Ok(read) => (table, config) = (with, read),
+                // Other programs use the prefix too (CLOUD_SDK_VERSION, for one).
+                Err(error) if path.len() == 1 && error.message().starts_with("unknown field") => {
+                    tracing::warn!("{key} is no setting; ignored");
+                }
+                Err(error) => return Err(error).with_context(|| format!("environment variable {key}")),
+            }
         }
         Ok(config)
     }
@@ -385,6 +393,7 @@ mod tests {
     fn a_wrong_variable_is_named() {
         let error = format!("{:#}", load("", &[("CLOUD_HTTP__PORT", "80")]).expect_err("no such key"));
         assert!(error.contains("CLOUD_HTTP__PORT"), "{error}");
+        assert!(load("", &[("CLOUD_SDK_VERSION", "1")]).is_ok(), "another program's variable");
     }
 
     #[test]
