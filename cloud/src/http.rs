@@ -49,7 +49,8 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         sockets: socket::Slots::default(),
         trust_forwarded_for: app.config.http.trust_forwarded_for,
     };
-    let graphql = Router::new().route(PATH, get(socket_or_page).post(post::answer).fallback(post::other_method));
+    let graphql =
+        Router::new().route(PATH, get(socket_or_page).post(post::answer).fallback(post::other_method));
     Ok(graphql
         .with_state(server)
         .layer(cors(&app.config.http.allowed_origins)?)
@@ -71,14 +72,19 @@ async fn socket_or_page(
         return socket::open(&server, upgrade, address.of(&server, request.headers()));
     }
     if wants_page(&request) {
-        let page = async_graphql::http::GraphiQLSource::build().endpoint(PATH).subscription_endpoint(PATH).finish();
+        let page =
+            async_graphql::http::GraphiQLSource::build().endpoint(PATH).subscription_endpoint(PATH).finish();
         return Html(page).into_response();
     }
     post::answer_get(&server, address, request).await
 }
 
 fn wants_page(request: &Request) -> bool {
-    let accepts_html = request.headers().get(header::ACCEPT).and_then(|it| it.to_str().ok()).is_some_and(|it| it.contains("text/html"));
+    let accepts_html = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|it| it.to_str().ok())
+        .is_some_and(|it| it.contains("text/html"));
     accepts_html && request.uri().query().is_none_or(|query| !query.contains("query="))
 }
 

@@ -1,4 +1,5 @@
 //! The API over a real database: signing in, saving sites, the map, history, and what one must not see or touch.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -41,8 +42,13 @@ impl World {
     /// Somebody of a role, signed in.
     async fn person(&self, name: &str, role: &str) -> (i64, Person) {
         let hash = auth::hash_password(PASSWORD).await.unwrap();
-        let new = db::user::NewUser { username: Some(name), role, password_hash: Some(&hash), ..Default::default() };
-        let id = db::user::insert(&mut *self.db().acquire().await.unwrap(), &new).await.unwrap();
+        let new = db::user::NewUser {
+            username: Some(name),
+            role,
+            password_hash: Some(&hash),
+            ..Default::default()
+        };
+        let id = db::user::insert(&mut self.db().acquire().await.unwrap(), &new).await.unwrap();
         let input = json!({"input": {"username": name, "password": PASSWORD}});
         let token = self.anybody.get(LOGIN, input).await["login"]["accessToken"].as_str().unwrap().to_owned();
         (id, Person { token: Some(token), ..self.anybody.clone() })
@@ -71,7 +77,8 @@ fn site() -> Value {
 }
 
 async fn save(person: &Person, data: Value) -> Value {
-    person.get(SAVE, json!({"input": {"data": data}})).await["createOrUpdateSiteWithChargePoints"]["siteId"].clone()
+    person.get(SAVE, json!({"input": {"data": data}})).await["createOrUpdateSiteWithChargePoints"]["siteId"]
+        .clone()
 }
 
 fn all_types() -> Value {
@@ -98,9 +105,15 @@ async fn the_first_call_to_the_last() {
 
 async fn signing_in(world: &World, owner: &Person, owner_id: i64) {
     let me = owner.get("{ me { id username email role } }", json!({})).await;
-    assert_eq!(me["me"], json!({"id": owner_id.to_string(), "username": "owner", "email": null, "role": "business-owner"}));
+    assert_eq!(
+        me["me"],
+        json!({"id": owner_id.to_string(), "username": "owner", "email": null, "role": "business-owner"})
+    );
     let (text, code) = owner.refused("{ me { phone } }", json!({})).await;
-    assert_eq!((text.as_str(), code.as_str()), ("Cannot return null for non-nullable field User.phone.", "INTERNAL_SERVER_ERROR"));
+    assert_eq!(
+        (text.as_str(), code.as_str()),
+        ("Cannot return null for non-nullable field User.phone.", "INTERNAL_SERVER_ERROR")
+    );
 
     for input in [
         json!({"username": "owner", "password": "wrong password"}),
@@ -109,24 +122,37 @@ async fn signing_in(world: &World, owner: &Person, owner_id: i64) {
         let (text, code) = world.anybody.refused(LOGIN, json!({"input": input})).await;
         assert_eq!((text.as_str(), code.as_str()), ("Incorrect username or password!", "UNAUTHENTICATED"));
     }
-    let (text, code) = world.anybody.refused(LOGIN, json!({"input": {"email": "a@b.c", "code": "999999"}})).await;
+    let (text, code) =
+        world.anybody.refused(LOGIN, json!({"input": {"email": "a@b.c", "code": "999999"}})).await;
     assert_eq!((text.as_str(), code.as_str()), ("Incorrect verification code!", "UNAUTHENTICATED"));
     for _ in 0..10 {
-        world.anybody.refused(LOGIN, json!({"input": {"username": "guessed", "password": "wrong password"}})).await;
+        world
+            .anybody
+            .refused(LOGIN, json!({"input": {"username": "guessed", "password": "wrong password"}}))
+            .await;
     }
-    let (_, code) = world.anybody.refused(LOGIN, json!({"input": {"username": "guessed", "password": "wrong password"}})).await;
+    let (_, code) = world
+        .anybody
+        .refused(LOGIN, json!({"input": {"username": "guessed", "password": "wrong password"}}))
+        .await;
     assert_eq!(code, "TOO_MANY_REQUESTS");
 
     let (id, gone) = world.person("gone", "driver").await;
     gone.get("{ me { id } }", json!({})).await;
-    sqlx::query("update users set token_version = token_version + 1 where id = $1").bind(id).execute(world.db()).await.unwrap();
+    sqlx::query("update users set token_version = token_version + 1 where id = $1")
+        .bind(id)
+        .execute(world.db())
+        .await
+        .unwrap();
     assert_eq!(gone.refused("{ me { id } }", json!({})).await.1, "UNAUTHENTICATED");
 }
 
 async fn saving(world: &World, owner: &Person, stranger: &Person, driver: &Person) -> i64 {
     let id = save(owner, site()).await;
     assert!(id.is_i64(), "a whole number: {id}");
-    let snapshot = async || (world.rows("sites").await, world.rows("charge_points").await, world.rows("connectors").await);
+    let snapshot = async || {
+        (world.rows("sites").await, world.rows("charge_points").await, world.rows("connectors").await)
+    };
     let first = snapshot().await;
 
     let mut again = site();
@@ -136,13 +162,21 @@ async fn saving(world: &World, owner: &Person, stranger: &Person, driver: &Perso
 
     for thief in [stranger, driver] {
         let (text, _) = thief.refused(SAVE, json!({"input": {"data": again}})).await;
-        assert!(text == format!("Unable to find SiteEntity with id: {id}") || text.contains("role"), "{text}");
+        assert!(
+            text == format!("Unable to find SiteEntity with id: {id}") || text.contains("role"),
+            "{text}"
+        );
     }
     // A charge point of somebody else, by id and by identity; each leaves no orphan behind.
-    let (text, _) = stranger.refused(SAVE, json!({"input": {"data": {"name": "x", "chargepoints": [{"id": 1}]}}})).await;
+    let (text, _) =
+        stranger.refused(SAVE, json!({"input": {"data": {"name": "x", "chargepoints": [{"id": 1}]}}})).await;
     assert_eq!(text, "Unable to find ChargePointEntity with id: 1");
-    let (text, code) =
-        stranger.refused(SAVE, json!({"input": {"data": {"name": "x", "chargepoints": [{"chargePointHardwareId": "15"}]}}})).await;
+    let (text, code) = stranger
+        .refused(
+            SAVE,
+            json!({"input": {"data": {"name": "x", "chargepoints": [{"chargePointHardwareId": "15"}]}}}),
+        )
+        .await;
     assert_eq!((text.as_str(), code.as_str()), ("This chargePointHardwareId is taken.", "BAD_USER_INPUT"));
     assert_eq!(snapshot().await, first, "nothing of a refused call is kept");
 
@@ -160,7 +194,9 @@ async fn saving(world: &World, owner: &Person, stranger: &Person, driver: &Perso
 async fn the_map(world: &World, id: i64) {
     sqlx::query("update connectors set status_name = case label when 'A' then 'Available' when 'C' then 'Preparing' else 'Charging' end")
         .execute(world.db()).await.unwrap();
-    let markers = async |filter: Value| world.anybody.get(MARKERS, json!({"input": filter})).await["getFilteredMarkers"].take();
+    let markers = async |filter: Value| {
+        world.anybody.get(MARKERS, json!({"input": filter})).await["getFilteredMarkers"].take()
+    };
     let place = json!({"type": "Point", "coordinates": [-122.4, 37.7]});
     assert_eq!(
         markers(json!({"connectorTypesSelected": all_types()})).await,
@@ -175,14 +211,16 @@ async fn the_map(world: &World, id: i64) {
     ] {
         assert_eq!(markers(nothing).await, json!([]));
     }
-    let (_, code) = world.anybody.refused(MARKERS, json!({"input": {"connectorTypesSelected": "CCS2"}})).await;
+    let (_, code) =
+        world.anybody.refused(MARKERS, json!({"input": {"connectorTypesSelected": "CCS2"}})).await;
     assert_eq!(code, "BAD_USER_INPUT");
 
     let groups = async |site: Value| {
         let input = json!({"input": {"connectorTypesSelected": all_types(), "siteId": site}});
         world.anybody.get(SITE, input).await["getFilteredSite"].take()
     };
-    let ids: Vec<i64> = sqlx::query_scalar("select id from connectors order by label").fetch_all(world.db()).await.unwrap();
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from connectors order by label").fetch_all(world.db()).await.unwrap();
     assert_eq!(
         groups(json!(id)).await,
         json!([
@@ -201,15 +239,22 @@ async fn onboarding(world: &World, id: i64, owner: &Person, stranger: &Person, d
     let claim = "mutation($id: ID!) { createClaimCode(siteId: $id) { code expiresAt } }";
     let made = owner.get(claim, json!({"id": id})).await;
     assert!(made["createClaimCode"]["code"].as_str().unwrap().len() >= 20);
-    assert_eq!(stranger.refused(claim, json!({"id": id})).await.0, format!("Unable to find SiteEntity with id: {id}"));
+    assert_eq!(
+        stranger.refused(claim, json!({"id": id})).await.0,
+        format!("Unable to find SiteEntity with id: {id}")
+    );
     assert_eq!(driver.refused(claim, json!({"id": id})).await.1, "FORBIDDEN");
 
     let provision = "mutation($id: ID!, $stations: [StationInput!]!) { provisionStations(siteId: $id, stations: $stations) { identity password } }";
     let stations = json!([{"identity": "15"}, {"identity": "NEW-1", "password": "0123456789abcdef"}]);
     let made = owner.get(provision, json!({"id": id, "stations": stations})).await;
     assert_eq!(made["provisionStations"][1], json!({"identity": "NEW-1", "password": "0123456789abcdef"}));
-    let stored: Vec<String> =
-        sqlx::query_scalar("select credential from charge_points where credential is not null order by credential").fetch_all(world.db()).await.unwrap();
+    let stored: Vec<String> = sqlx::query_scalar(
+        "select credential from charge_points where credential is not null order by credential",
+    )
+    .fetch_all(world.db())
+    .await
+    .unwrap();
     assert!(stored[0].starts_with("$argon2id$") && stored[1].starts_with("sha256$"), "{stored:?}");
     stranger.refused(provision, json!({"id": id, "stations": stations})).await;
 
@@ -229,12 +274,26 @@ async fn people(admin: &Person, owner: &Person, driver: i64) {
     let add = "mutation($user: ID, $token: String!) { addIdToken(userId: $user, token: $token) { id userId status } }";
     let given = admin.get(add, json!({"user": driver, "token": "CARD-1"})).await;
     assert_eq!(given["addIdToken"]["userId"], driver);
-    assert_eq!(admin.get(add, json!({"user": driver, "token": "card-1"})).await, given, "the same again changes nothing");
+    assert_eq!(
+        admin.get(add, json!({"user": driver, "token": "card-1"})).await,
+        given,
+        "the same again changes nothing"
+    );
     assert_eq!(owner.refused(add, json!({"token": "CARD-1"})).await.1, "BAD_USER_INPUT");
-    assert_eq!(owner.refused(add, json!({"user": driver, "token": "X"})).await.0, format!("Unable to find UserEntity with id: {driver}"));
+    assert_eq!(
+        owner.refused(add, json!({"user": driver, "token": "X"})).await.0,
+        format!("Unable to find UserEntity with id: {driver}")
+    );
 }
 
-async fn history(world: &World, site: i64, owner: &Person, stranger: &Person, driver: &Person, driver_id: i64) {
+async fn history(
+    world: &World,
+    site: i64,
+    owner: &Person,
+    stranger: &Person,
+    driver: &Person,
+    driver_id: i64,
+) {
     sqlx::query(
         "with one as (
             insert into sessions (id, gateway_id, site_id, connector_id, station, evse, tx_ref, user_id, started_at, meter_start,
@@ -268,19 +327,29 @@ async fn history(world: &World, site: i64, owner: &Person, stranger: &Person, dr
 
     let all = "query chargingHistory($filter: ChargingHistoryFilter!, $sorting: [ChargingHistorySort!]) {
         chargingHistories(filter: $filter, sorting: $sorting) { siteAddress session_start connectorType powerSpend moneySpent } }";
-    let asked = json!({"filter": {"userId": {"eq": driver_id}}, "sorting": [{"field": "id", "direction": "DESC"}]});
+    let asked =
+        json!({"filter": {"userId": {"eq": driver_id}}, "sorting": [{"field": "id", "direction": "DESC"}]});
     for person in [driver, owner] {
         let rows = person.get(all, asked.clone()).await["chargingHistories"].take();
-        assert_eq!(rows[0], json!({"siteAddress": "1 Main St", "session_start": "2026-11-22T17:33:15.092Z",
-            "connectorType": null, "powerSpend": null, "moneySpent": null}));
-        assert_eq!(rows[1], json!({"siteAddress": "1 Main St", "session_start": "2026-11-22T16:33:15.092Z",
-            "connectorType": "Type 1", "powerSpend": 12.5, "moneySpent": 3.12}));
+        assert_eq!(
+            rows[0],
+            json!({"siteAddress": "1 Main St", "session_start": "2026-11-22T17:33:15.092Z",
+            "connectorType": null, "powerSpend": null, "moneySpent": null})
+        );
+        assert_eq!(
+            rows[1],
+            json!({"siteAddress": "1 Main St", "session_start": "2026-11-22T16:33:15.092Z",
+            "connectorType": "Type 1", "powerSpend": 12.5, "moneySpent": 3.12})
+        );
     }
     assert_eq!(stranger.get(all, asked).await["chargingHistories"], json!([]));
     for (filter, count) in [
         (json!({"powerSpend": {"between": {"lower": 12.5, "upper": 13}}, "moneySpent": {"eq": 3.12}}), 1),
         (json!({"session_start": {"gt": "2026-11-22T17:00:00Z"}}), 1),
-        (json!({"id": {"in": [1, "2"]}, "siteAddress": {"iLike": "1 MAIN%"}, "session_end": {"is": true}}), 1),
+        (
+            json!({"id": {"in": [1, "2"]}, "siteAddress": {"iLike": "1 MAIN%"}, "session_end": {"is": true}}),
+            1,
+        ),
         (json!({"or": [{"connectorType": {"eq": "Type 1"}}, {"transactionId": {"eq": "8"}}]}), 2),
     ] {
         let rows = driver.get(all, json!({"filter": filter})).await;
@@ -298,14 +367,23 @@ async fn history(world: &World, site: i64, owner: &Person, stranger: &Person, dr
 
 async fn orders(owner: &Person, stranger: &Person, driver: &Person) {
     let reset = "mutation($id: ID!) { resetStation(chargePointId: $id) { id state outcome } }";
-    assert_eq!(owner.refused(reset, json!({"id": "1"})).await, ("The site has no gateway yet.".into(), "BAD_USER_INPUT".into()));
-    assert_eq!(stranger.refused(reset, json!({"id": "1"})).await.0, "Unable to find ChargePointEntity with id: 1");
+    assert_eq!(
+        owner.refused(reset, json!({"id": "1"})).await,
+        ("The site has no gateway yet.".into(), "BAD_USER_INPUT".into())
+    );
+    assert_eq!(
+        stranger.refused(reset, json!({"id": "1"})).await.0,
+        "Unable to find ChargePointEntity with id: 1"
+    );
     assert_eq!(driver.refused(reset, json!({"id": "1"})).await.1, "FORBIDDEN");
 
     let start = "mutation($id: Float) { startTransactionByUser(input: {id: $id}) { status } }";
     let stop = "mutation($id: Float) { stopTransactionByUser(input: {id: $id}) { status } }";
     assert_eq!(driver.get(start, json!({"id": 1})).await["startTransactionByUser"]["status"], "Offline");
-    assert_eq!(driver.refused(start, json!({"id": 99_000})).await.0, "Unable to find ConnectorEntity with id: 99000");
+    assert_eq!(
+        driver.refused(start, json!({"id": 99_000})).await.0,
+        "Unable to find ConnectorEntity with id: 99000"
+    );
     assert!(stranger.refused(stop, json!({"id": 1})).await.0.contains("no running session of yours"));
 }
 
@@ -319,14 +397,22 @@ async fn live(world: &World) {
     let caller = auth::Caller::new(auth.into(), None, std::net::IpAddr::from([127, 0, 0, 1]));
     let mut events = schema.subscribe(incoming.unwrap(), caller);
     let mut next = async || {
-        let event = tokio::time::timeout(Duration::from_secs(5), futures_util::StreamExt::next(&mut events)).await;
+        let event =
+            tokio::time::timeout(Duration::from_secs(5), futures_util::StreamExt::next(&mut events)).await;
         match event.expect("in time") {
             Some(cloud::graphql::Event::Next(text)) => text.to_string(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(next().await, r#"{"data":{"subsribeConnectorStatus":{"status":"Faulted"}}}"#, "a snapshot first");
-    sqlx::query("update connectors set status_name = 'Charging', updated_at = now() where id = 1").execute(world.db()).await.unwrap();
+    assert_eq!(
+        next().await,
+        r#"{"data":{"subsribeConnectorStatus":{"status":"Faulted"}}}"#,
+        "a snapshot first"
+    );
+    sqlx::query("update connectors set status_name = 'Charging', updated_at = now() where id = 1")
+        .execute(world.db())
+        .await
+        .unwrap();
     world.app.live.hint(cloud::live::Hint { connectors: vec![1], ..Default::default() });
     assert_eq!(next().await, r#"{"data":{"subsribeConnectorStatus":{"status":"Charging"}}}"#);
 }

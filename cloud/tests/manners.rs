@@ -1,5 +1,6 @@
 //! Every way of getting a request wrong has the status and the shape that apps and their tools know. No database is needed:
 //! nothing here gets that far, except where its absence is the point.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -83,8 +84,11 @@ async fn without_a_token_is_200_with_null_data() {
 async fn a_forged_token_is_no_token() {
     let (router, _) = api(NOWHERE).await;
     for token in ["Bearer x", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOjF9.", "Basic abc"] {
-        let request = Request::post("/graphql").header("content-type", "application/json").header("authorization", token);
-        let (_, answer) = send(&router, request.body(json!({"query": "{ me { id } }"}).to_string().into()).unwrap()).await;
+        let request = Request::post("/graphql")
+            .header("content-type", "application/json")
+            .header("authorization", token);
+        let (_, answer) =
+            send(&router, request.body(json!({"query": "{ me { id } }"}).to_string().into()).unwrap()).await;
         assert_eq!((message(&answer), code(&answer)), ("Unauthorized", "UNAUTHENTICATED"));
     }
 }
@@ -113,7 +117,10 @@ async fn bodies_that_are_none_are_refused() {
         assert_eq!(message(&answer), "POST body missing, invalid Content-Type, or JSON object has no keys.");
     }
     let (status, answer) = post(&router, "{\"query\":").await;
-    assert_eq!((status, &answer["error"], &answer["statusCode"]), (StatusCode::BAD_REQUEST, &json!("Bad Request"), &json!(400)));
+    assert_eq!(
+        (status, &answer["error"], &answer["statusCode"]),
+        (StatusCode::BAD_REQUEST, &json!("Bad Request"), &json!(400))
+    );
     let (status, answer) = post(&router, r#"{"variables":{}}"#).await;
     assert_eq!((status, code(&answer)), (StatusCode::BAD_REQUEST, "BAD_REQUEST"));
     let (status, _) = post(&router, format!(r#"{{"query":"{}"}}"#, "x".repeat(300_000))).await;
@@ -138,7 +145,8 @@ async fn simple_cross_site_requests_are_refused() {
     let request = Request::get("/graphql?query=%7B__typename%7D").header("apollo-require-preflight", "1");
     let (status, answer) = send(&router, request.body(Body::empty()).unwrap()).await;
     assert_eq!((status, answer), (StatusCode::OK, json!({"data": {"__typename": "Query"}})));
-    let request = Request::get("/graphql?query=mutation%7B__typename%7D").header("apollo-require-preflight", "1");
+    let request =
+        Request::get("/graphql?query=mutation%7B__typename%7D").header("apollo-require-preflight", "1");
     let (status, _) = send(&router, request.body(Body::empty()).unwrap()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
 }
@@ -159,7 +167,11 @@ async fn the_operation_is_named_when_there_are_several() {
 
 #[tokio::test]
 async fn deep_wide_and_aliased_queries_are_refused_with_advice() {
-    let deep = format!("{{ {} name {} }}", "__schema { types { ".repeat(1) + &"fields { type { ".repeat(8), "} ".repeat(18));
+    let deep = format!(
+        "{{ {} name {} }}",
+        "__schema { types { ".to_owned() + &"fields { type { ".repeat(8),
+        "} ".repeat(18)
+    );
     let aliases: String = (0..31).map(|n| format!("a{n}: __typename ")).collect();
     let nested = "{a".repeat(100_000);
     for (text, advice) in [
@@ -168,7 +180,11 @@ async fn deep_wide_and_aliased_queries_are_refused_with_advice() {
         (nested, "nested too deep"),
     ] {
         let (status, answer) = query(&text, json!({})).await;
-        assert_eq!((status, code(&answer)), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"), "{answer}");
+        assert_eq!(
+            (status, code(&answer)),
+            (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"),
+            "{answer}"
+        );
         assert!(message(&answer).contains(advice), "{answer}");
     }
 }

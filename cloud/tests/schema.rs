@@ -1,4 +1,5 @@
 //! The API's text: `schema.graphql` is what is served, and everything that apps know (`contract.graphql`) is in it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashMap;
 use std::fs;
@@ -83,7 +84,12 @@ fn compare_field(of: &str, wanted: &FieldDefinition, served: &[&FieldDefinition]
 }
 
 /// What is taken may be less strict than it was, and new things must be optional.
-fn compare_inputs(of: &str, wanted: &[&InputValueDefinition], served: &[&InputValueDefinition], all: &mut Vec<String>) {
+fn compare_inputs(
+    of: &str,
+    wanted: &[&InputValueDefinition],
+    served: &[&InputValueDefinition],
+    all: &mut Vec<String>,
+) {
     for it in wanted {
         let name = format!("{of}.{}", it.name.node);
         let Some(found) = served.iter().find(|other| other.name.node == it.name.node) else {
@@ -116,5 +122,8 @@ fn the_comparison_finds_what_breaks() {
     let served = types("type Query { a(x: Int!, y: Int!): Int! } input I { a: Int b: Int } enum E { A }");
     let mut broken = breaks(&wanted, &served);
     broken.sort();
-    assert_eq!(broken, ["E.B is missing", "Query.a is Int!, not Int", "Query.a.y is new and required", "Query.b is missing"]);
+    assert_eq!(
+        broken,
+        ["E.B is missing", "Query.a is Int!, not Int", "Query.a.y is new and required", "Query.b is missing"]
+    );
 }

@@ -161,7 +161,8 @@ mod tests {
     fn rubbish_is_refused() {
         let token = sign(&claims(), keys().signing());
         let (signed, _) = token.rsplit_once('.').unwrap();
-        for bad in ["", ".", "..", "a.b.c", signed, &format!("{signed}."), &format!("{token}x"), &token[1..]] {
+        for bad in ["", ".", "..", "a.b.c", signed, &format!("{signed}."), &format!("{token}x"), &token[1..]]
+        {
             assert!(verify(bad, &keys(), NOW).is_none(), "{bad}");
         }
         assert!(verify(&"a".repeat(MAX_LENGTH + 1), &keys(), NOW).is_none());

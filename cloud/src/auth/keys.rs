@@ -33,7 +33,8 @@ impl KeySet {
 
     /// The configured keys, or the one that all replicas share through Postgres.
     pub(super) async fn load(config: &config::Auth, db: &PgPool) -> anyhow::Result<Self> {
-        let configured = config.signing_keys.iter().map(|key| Key::new(&key.kid, key.secret.expose().as_bytes()));
+        let configured =
+            config.signing_keys.iter().map(|key| Key::new(&key.kid, key.secret.expose().as_bytes()));
         let keys: Vec<Key> = configured.collect();
         if keys.is_empty() { Self::shared(db).await } else { Self::new(keys) }
     }
@@ -47,7 +48,9 @@ impl KeySet {
             .execute(db)
             .await?;
         let rows: Vec<(String, Vec<u8>)> =
-            sqlx::query_as("select kid, secret from signing_keys order by created_at desc, kid").fetch_all(db).await?;
+            sqlx::query_as("select kid, secret from signing_keys order by created_at desc, kid")
+                .fetch_all(db)
+                .await?;
         Self::new(rows.into_iter().map(|(kid, secret)| Key::new(kid, secret)).collect())
     }
 

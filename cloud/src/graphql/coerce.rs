@@ -68,7 +68,9 @@ impl Inputs {
     fn fit(&self, ty: &Type, value: &Value, path: &mut Vec<String>) -> Result<(), Problem> {
         match (&ty.base, value) {
             (_, Value::Null) if ty.nullable => Ok(()),
-            (_, Value::Null) => Problem::at(path, value, format!("Expected non-nullable type \"{ty}\" not to be null.")),
+            (_, Value::Null) => {
+                Problem::at(path, value, format!("Expected non-nullable type \"{ty}\" not to be null."))
+            }
             (BaseType::List(item), Value::List(values)) => {
                 values.iter().enumerate().try_for_each(|(place, value)| {
                     path.push(place.to_string());
@@ -85,14 +87,17 @@ impl Inputs {
     fn fit_named(&self, name: &str, value: &Value, path: &mut Vec<String>) -> Result<(), Problem> {
         match self.0.get(name) {
             Some(Shape::Object(properties)) => self.fit_object(name, properties, value, path),
-            Some(Shape::Enum(members)) => match value {
-                Value::String(text) if members.contains(text) => Ok(()),
-                Value::Enum(text) if members.iter().any(|member| member == text.as_str()) => Ok(()),
-                Value::String(text) => {
-                    Problem::at(path, value, format!("Value \"{text}\" does not exist in \"{name}\" enum."))
+            Some(Shape::Enum(members)) => {
+                let Value::String(text) = value else {
+                    let text =
+                        format!("Enum \"{name}\" cannot represent non-string value: {}.", shown(value));
+                    return Problem::at(path, value, text);
+                };
+                if members.contains(text) {
+                    return Ok(());
                 }
-                other => Problem::at(path, value, format!("Enum \"{name}\" cannot represent non-string value: {}.", shown(other))),
-            },
+                Problem::at(path, value, format!("Value \"{text}\" does not exist in \"{name}\" enum."))
+            }
             // An unknown type is the query's fault; its validation says so.
             Some(Shape::Scalar) | None => match scalar_problem(name, value) {
                 Some(text) => Problem::at(path, value, text),
@@ -101,7 +106,13 @@ impl Inputs {
         }
     }
 
-    fn fit_object(&self, name: &str, known: &[Property], value: &Value, path: &mut Vec<String>) -> Result<(), Problem> {
+    fn fit_object(
+        &self,
+        name: &str,
+        known: &[Property],
+        value: &Value,
+        path: &mut Vec<String>,
+    ) -> Result<(), Problem> {
         let Value::Object(fields) = value else {
             return Problem::at(path, value, format!("Expected type \"{name}\" to be an object."));
         };
@@ -109,7 +120,10 @@ impl Inputs {
             match fields.get(property.name.as_str()) {
                 None if property.ty.nullable || property.has_default => {}
                 None => {
-                    let text = format!("Field \"{}\" of required type \"{}\" was not provided.", property.name, property.ty);
+                    let text = format!(
+                        "Field \"{}\" of required type \"{}\" was not provided.",
+                        property.name, property.ty
+                    );
                     return Problem::at(path, value, text);
                 }
                 Some(field) => {
@@ -120,7 +134,9 @@ impl Inputs {
             }
         }
         match fields.keys().find(|key| known.iter().all(|property| property.name != key.as_str())) {
-            Some(key) => Problem::at(path, value, format!("Field \"{key}\" is not defined by type \"{name}\".")),
+            Some(key) => {
+                Problem::at(path, value, format!("Field \"{key}\" is not defined by type \"{name}\"."))
+            }
             None => Ok(()),
         }
     }
@@ -157,9 +173,9 @@ fn shape(kind: TypeKind) -> Option<Shape> {
                 })
                 .collect(),
         )),
-        TypeKind::Enum(members) => {
-            Some(Shape::Enum(members.values.into_iter().map(|member| member.node.value.node.to_string()).collect()))
-        }
+        TypeKind::Enum(members) => Some(Shape::Enum(
+            members.values.into_iter().map(|member| member.node.value.node.to_string()).collect(),
+        )),
         TypeKind::Scalar => Some(Shape::Scalar),
         TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_) => None,
     }
@@ -169,14 +185,15 @@ fn scalar_problem(name: &str, value: &Value) -> Option<String> {
     let shown = shown(value);
     let fits = match name {
         "Float" => matches!(value, Value::Number(_)),
-        "Int" => matches!(value, Value::Number(number) if number.as_i64().is_some_and(|it| i32::try_from(it).is_ok())),
+        "Int" => {
+            matches!(value, Value::Number(number) if number.as_i64().is_some_and(|it| i32::try_from(it).is_ok()))
+        }
         "String" | "DateTime" => matches!(value, Value::String(_)),
         "Boolean" => matches!(value, Value::Boolean(_)),
-        "ID" => match value {
-            Value::String(_) => true,
-            Value::Number(number) => number.is_i64() || number.is_u64(),
-            _ => false,
-        },
+        "ID" => {
+            matches!(value, Value::String(_))
+                || matches!(value, Value::Number(number) if number.is_i64() || number.is_u64())
+        }
         _ => true,
     };
     (!fits).then(|| match name {
@@ -200,7 +217,8 @@ impl Problem {
     }
 
     fn told(self, variable: &str) -> String {
-        let place = if self.path.len() > 1 { format!(" at \"{}\"", self.path.join(".")) } else { String::new() };
+        let place =
+            if self.path.len() > 1 { format!(" at \"{}\"", self.path.join(".")) } else { String::new() };
         format!("Variable \"${variable}\" got invalid value {}{place}; {}", self.value, self.text)
     }
 }
@@ -208,14 +226,14 @@ impl Problem {
 /// As a JavaScript console shows it, and never more than a line.
 fn shown(value: &Value) -> String {
     const MAX: usize = 200;
-    let text = match value {
-        Value::Object(fields) if fields.is_empty() => "{}".into(),
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
-        other => other.to_string(),
+    let text = if let Value::Object(fields) = value {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
+        if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
+    } else if let Value::List(items) = value {
+        format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+    } else {
+        value.to_string()
     };
     if text.chars().count() > MAX { text.chars().take(MAX).chain("…".chars()).collect() } else { text }
 }
@@ -253,7 +271,10 @@ mod tests {
         let cases = [
             (json!({}), "Variable \"$input\" of required type \"Filter!\" was not provided."),
             (json!({"input": null}), "Variable \"$input\" of non-null type \"Filter!\" must not be null."),
-            (json!({"input": 5}), "Variable \"$input\" got invalid value 5; Expected type \"Filter\" to be an object."),
+            (
+                json!({"input": 5}),
+                "Variable \"$input\" got invalid value 5; Expected type \"Filter\" to be an object.",
+            ),
             (
                 json!({"input": {"types": [], "min": "x"}}),
                 "Variable \"$input\" got invalid value \"x\" at \"input.min\"; Float cannot represent non numeric value: \"x\"",

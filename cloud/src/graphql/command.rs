@@ -176,9 +176,12 @@ impl CommandMutation {
         message_id: Option<String>,
         data: Option<String>,
     ) -> Result<CommandView> {
-        let long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|it| it.chars().count() > most);
+        let long =
+            |text: &Option<String>, most: usize| text.as_ref().is_some_and(|it| it.chars().count() > most);
         if !(1..=255).contains(&vendor_id.chars().count()) || long(&message_id, 50) || long(&data, 16_384) {
-            return Err(Fault::BadInput("vendorId has 1 to 255 characters, messageId at most 50, data at most 16384.".into()));
+            return Err(Fault::BadInput(
+                "vendorId has 1 to 255 characters, messageId at most 50, data at most 16384.".into(),
+            ));
         }
         let at = charge_point(ctx, &charge_point_id).await?;
         order(ctx, at, CommandBody::DataTransfer { vendor: vendor_id, message: message_id, data }).await
@@ -203,7 +206,12 @@ impl Addressee {
 }
 
 /// Gives an order and waits for its end; `None` when it has not ended by then.
-pub(super) async fn give(app: &App, to: Addressee, body: CommandBody, by: i64) -> Result<(CommandId, Option<CommandResult>)> {
+pub(super) async fn give(
+    app: &App,
+    to: Addressee,
+    body: CommandBody,
+    by: i64,
+) -> Result<(CommandId, Option<CommandResult>)> {
     let new = NewCommand { gateway: to.gateway, station: to.station, body, issued_by: Some(by), ttl: LIFE };
     let id = command::issue(&app.db, new).await?;
     let result = command::wait(&app.db, &app.live, id, Instant::now() + PATIENCE).await?;
@@ -229,7 +237,8 @@ async fn connector(ctx: &Context<'_>, id: &ID) -> Result<(Target, EvseNo)> {
     let row = parse_id(id, "connectorId")?;
     let found = station::connector(&app(ctx).db, row, owner, false).await?;
     let target = found.ok_or_else(|| Fault::no_such("Connector", row))?;
-    let evse = evse(&target).ok_or_else(|| Fault::BadInput("The connector has no number on its charge point.".into()))?;
+    let evse = evse(&target)
+        .ok_or_else(|| Fault::BadInput("The connector has no number on its charge point.".into()))?;
     Ok((target, evse))
 }
 

@@ -55,8 +55,12 @@ impl Fault {
     fn message(&self) -> String {
         match self {
             Fault::Unauthorized => "Unauthorized".into(),
-            Fault::Denied(text) | Fault::Forbidden(text) | Fault::NotFound(text) | Fault::BadInput(text) => text.clone(),
-            Fault::TooMany(wait) => format!("Too many attempts, try again in {} seconds.", wait.as_secs() + 1),
+            Fault::Denied(text) | Fault::Forbidden(text) | Fault::NotFound(text) | Fault::BadInput(text) => {
+                text.clone()
+            }
+            Fault::TooMany(wait) => {
+                format!("Too many attempts, try again in {} seconds.", wait.as_secs() + 1)
+            }
             Fault::MissingValue(field) => format!("Cannot return null for non-nullable field {field}."),
             Fault::Internal(_) => "Internal server error".into(),
         }
@@ -151,6 +155,9 @@ mod tests {
     #[test]
     fn what_is_ours_is_not_told() {
         let told = told(sqlx::Error::Protocol("select canary".into()).into());
-        assert_eq!(told, json!({"message": "Internal server error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}));
+        assert_eq!(
+            told,
+            json!({"message": "Internal server error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}})
+        );
     }
 }

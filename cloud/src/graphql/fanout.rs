@@ -43,7 +43,12 @@ impl Fanout {
     }
 }
 
-async fn run(mut events: BoxStream<'static, Event>, door: watch::Sender<Option<Event>>, rooms: Rooms, key: String) {
+async fn run(
+    mut events: BoxStream<'static, Event>,
+    door: watch::Sender<Option<Event>>,
+    rooms: Rooms,
+    key: String,
+) {
     loop {
         // The map itself holds one receiver: when it is the last one, nobody listens.
         tokio::select! {
@@ -102,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_request_runs_once_and_latecomers_get_the_newest() {
         let (fanout, begun) = (Fanout::default(), AtomicUsize::new(0));
-        let (tx, mut rx) = mpsc::unbounded_channel::<&str>();
+        let (tx, mut rx) = mpsc::channel::<&str>(4);
         let events = stream::poll_fn(move |cx| rx.poll_recv(cx)).map(|text| Event::Next(text.into())).boxed();
         let mut events = Some(events);
         let mut begin = || {
@@ -110,11 +115,11 @@ mod tests {
             events.take().expect("begun once")
         };
         let mut first = fanout.join("a".into(), &mut begin);
-        tx.send("1").unwrap();
+        tx.send("1").await.unwrap();
         assert_eq!(text(first.next().await), "1");
         let mut second = fanout.join("a".into(), &mut begin);
         assert_eq!(text(second.next().await), "1");
-        tx.send("2").unwrap();
+        tx.send("2").await.unwrap();
         assert_eq!((text(first.next().await), text(second.next().await)), ("2".into(), "2".into()));
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         drop(tx);

@@ -2,11 +2,14 @@
 //!
 //! Several operators on one field mean "or", several fields "and": that is how apps know it.
 
-use async_graphql::{Enum, ID, InputObject};
+mod comparison;
+
+use async_graphql::Enum;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::error::{Fault, Result};
 use super::scalar::Time;
+pub(super) use comparison::{IdComparison, NumberComparison, TextComparison, TimeComparison};
 
 /// Values in one filter, so that no request makes an endless statement.
 const MAX_VALUES: usize = 500;
@@ -32,136 +35,6 @@ enum Condition {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Conditions(Vec<Condition>);
 
-macro_rules! conditions {
-    ($self:ident, $operand:expr; $($field:ident => $sql:literal),* $(,)?) => {{
-        let operand = $operand;
-        let mut all = Vec::new();
-        all.extend($self.is.map(Condition::Null));
-        all.extend($self.is_not.map(|null| Condition::Null(!null)));
-        $(all.extend($self.$field.map(|value| Condition::One($sql, operand(value))));)*
-        all.extend($self.in_.map(|values| Condition::In(true, values.into_iter().map(operand).collect())));
-        all.extend($self.not_in.map(|values| Condition::In(false, values.into_iter().map(operand).collect())));
-        all
-    }};
-}
-
-macro_rules! text_comparison {
-    ($(#[$doc:meta])* $api:literal $name:ident, $value:ty) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, InputObject)]
-        #[graphql(name = $api)]
-        pub(super) struct $name {
-            is: Option<bool>,
-            is_not: Option<bool>,
-            eq: Option<$value>,
-            neq: Option<$value>,
-            gt: Option<$value>,
-            gte: Option<$value>,
-            lt: Option<$value>,
-            lte: Option<$value>,
-            like: Option<$value>,
-            not_like: Option<$value>,
-            i_like: Option<$value>,
-            #[graphql(name = "notILike")]
-            not_i_like: Option<$value>,
-            #[graphql(name = "in")]
-            in_: Option<Vec<$value>>,
-            not_in: Option<Vec<$value>>,
-        }
-    };
-}
-
-macro_rules! range_comparison {
-    ($(#[$doc:meta])* $api:literal $name:ident, $between:ident, $value:ty) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, InputObject)]
-        #[graphql(name = $api)]
-        pub(super) struct $name {
-            is: Option<bool>,
-            is_not: Option<bool>,
-            eq: Option<$value>,
-            neq: Option<$value>,
-            gt: Option<$value>,
-            gte: Option<$value>,
-            lt: Option<$value>,
-            lte: Option<$value>,
-            #[graphql(name = "in")]
-            in_: Option<Vec<$value>>,
-            not_in: Option<Vec<$value>>,
-            between: Option<$between>,
-            not_between: Option<$between>,
-        }
-
-        /// Both ends included.
-        #[derive(Debug, Clone, InputObject)]
-        pub(super) struct $between {
-            lower: $value,
-            upper: $value,
-        }
-    };
-}
-
-text_comparison!(
-    /// Operators on ids.
-    "IDFilterComparison" IdComparison, ID
-);
-text_comparison!(
-    /// Operators on text.
-    "StringFieldComparison" TextComparison, String
-);
-range_comparison!(
-    /// Operators on numbers.
-    "NumberFieldComparison" NumberComparison, NumberFieldComparisonBetween, f64
-);
-range_comparison!(
-    /// Operators on times.
-    "DateFieldComparison" TimeComparison, DateFieldComparisonBetween, Time
-);
-
-impl From<TextComparison> for Conditions {
-    fn from(it: TextComparison) -> Self {
-        Conditions(conditions!(it, Operand::Text; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=",
-            like => "like", not_like => "not like", i_like => "ilike", not_i_like => "not ilike"))
-    }
-}
-
-impl From<IdComparison> for Conditions {
-    /// Ids compare as numbers where they are numbers, and as text in patterns.
-    fn from(it: IdComparison) -> Self {
-        let id = |id: ID| id.parse().map_or_else(|_| Operand::Text(id.to_string()), Operand::Number);
-        let text = |id: ID| Operand::Text(id.to_string());
-        let mut patterns = Vec::new();
-        patterns.extend(it.like.map(|it| Condition::One("like", text(it))));
-        patterns.extend(it.not_like.map(|it| Condition::One("not like", text(it))));
-        patterns.extend(it.i_like.map(|it| Condition::One("ilike", text(it))));
-        patterns.extend(it.not_i_like.map(|it| Condition::One("not ilike", text(it))));
-        let mut all = conditions!(it, id; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
-        all.append(&mut patterns);
-        Conditions(all)
-    }
-}
-
-impl From<NumberComparison> for Conditions {
-    fn from(it: NumberComparison) -> Self {
-        let between = it.between.map(|it| Condition::Between(true, Operand::Number(it.lower), Operand::Number(it.upper)));
-        let outside =
-            it.not_between.map(|it| Condition::Between(false, Operand::Number(it.lower), Operand::Number(it.upper)));
-        let mut all = conditions!(it, Operand::Number; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
-        all.extend(between.into_iter().chain(outside));
-        Conditions(all)
-    }
-}
-
-impl From<TimeComparison> for Conditions {
-    fn from(it: TimeComparison) -> Self {
-        let between = it.between.map(|it| Condition::Between(true, Operand::Time(it.lower), Operand::Time(it.upper)));
-        let outside = it.not_between.map(|it| Condition::Between(false, Operand::Time(it.lower), Operand::Time(it.upper)));
-        let mut all = conditions!(it, Operand::Time; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
-        all.extend(between.into_iter().chain(outside));
-        Conditions(all)
-    }
-}
-
 /// A filter, whatever the entity: SQL expressions and what they are compared with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Where {
@@ -186,7 +59,8 @@ impl Where {
     }
 
     fn values(&self) -> usize {
-        let own: usize = self.fields.iter().flat_map(|(_, conditions)| &conditions.0).map(Condition::values).sum();
+        let own: usize =
+            self.fields.iter().flat_map(|(_, conditions)| &conditions.0).map(Condition::values).sum();
         own + self.and.iter().chain(&self.or).map(|it| 1 + it.values()).sum::<usize>()
     }
 
@@ -259,7 +133,11 @@ impl Condition {
                 sql.push(")");
             }
             Condition::Between(wanted, lower, upper) => {
-                sql.push(format_args!("{} {}between ", lower.left(expression), if *wanted { "" } else { "not " }));
+                sql.push(format_args!(
+                    "{} {}between ",
+                    lower.left(expression),
+                    if *wanted { "" } else { "not " }
+                ));
                 lower.bind(sql);
                 sql.push(" and ");
                 upper.bind(sql);
@@ -307,7 +185,12 @@ pub(super) enum Nulls {
 }
 
 /// Writes one term of an order.
-pub(super) fn push_order(expression: &str, direction: Direction, nulls: Option<Nulls>, sql: &mut QueryBuilder<Postgres>) {
+pub(super) fn push_order(
+    expression: &str,
+    direction: Direction,
+    nulls: Option<Nulls>,
+    sql: &mut QueryBuilder<Postgres>,
+) {
     let direction = match direction {
         Direction::Asc => "asc",
         Direction::Desc => "desc",
@@ -337,10 +220,13 @@ mod tests {
     #[test]
     fn fields_are_anded_operators_ored() {
         let mut filter = Where::default();
-        filter.field("a", Some(Conditions(vec![
-            Condition::One("=", Operand::Number(1.0)),
-            Condition::One("like", Operand::Text("x%".into())),
-        ])));
+        filter.field(
+            "a",
+            Some(Conditions(vec![
+                Condition::One("=", Operand::Number(1.0)),
+                Condition::One("like", Operand::Text("x%".into())),
+            ])),
+        );
         filter.field("b", Some(number(Condition::Null(true))));
         filter.field("c", None::<Conditions>);
         assert_eq!(
@@ -354,12 +240,16 @@ mod tests {
         let leaf = |name| Where { fields: vec![(name, number(Condition::Null(false)))], ..Where::default() };
         let filter = Where { or: vec![leaf("a"), leaf("b")], and: vec![leaf("c")], ..Where::default() };
         let text = |name| format!("(true and (false or {name} is not null))");
-        assert_eq!(sql(&filter), format!("(true and {} and (false or {} or {}))", text("c"), text("a"), text("b")));
+        assert_eq!(
+            sql(&filter),
+            format!("(true and {} and (false or {} or {}))", text("c"), text("a"), text("b"))
+        );
     }
 
     #[test]
     fn an_empty_list_matches_nothing_and_its_opposite_all() {
-        let one = |wanted| Where { fields: vec![("a", number(Condition::In(wanted, vec![])))], ..Where::default() };
+        let one =
+            |wanted| Where { fields: vec![("a", number(Condition::In(wanted, vec![])))], ..Where::default() };
         assert_eq!(sql(&one(true)), "(true and (false or false))");
         assert_eq!(sql(&one(false)), "(true and (false or true))");
     }

@@ -1,11 +1,12 @@
 //! Charging history: sessions with what they took and what was billed.
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
-use shared::tariff::CostLine;
-use shared::units::{Currency, Money};
 
+use super::bill::Bill;
 use super::error::{Fault, Result};
-use super::filter::{Direction, IdComparison, Nulls, NumberComparison, TextComparison, TimeComparison, Where, push_order};
+use super::filter::{
+    Direction, IdComparison, Nulls, NumberComparison, TextComparison, TimeComparison, Where, push_order,
+};
 use super::scalar::{Float, Time, millionths, thousandths};
 use super::{MAX_ROWS, app, parse_id, reach, row_id, viewer};
 use crate::auth::Deed;
@@ -84,54 +85,8 @@ impl ChargingHistory {
     }
     /// What it costs, exactly; null until it is billed.
     async fn bill(&self) -> Option<Bill> {
-        let currency = Currency::new(self.0.currency.as_deref()?).ok()?;
-        let lines = self.0.lines.as_ref().map(|lines| lines.iter().map(|line| BillLine::of(line, currency)).collect());
-        Some(Bill {
-            currency: currency.code().into(),
-            total: decimal(currency, self.0.total_micros?),
-            lines: lines.unwrap_or_default(),
-        })
+        Bill::of(self.0.currency.as_deref()?, self.0.total_micros?, self.0.lines.as_deref()?)
     }
-}
-
-/// What a session costs. Amounts are decimal texts, never rounded by a float.
-#[derive(SimpleObject)]
-pub(super) struct Bill {
-    /// ISO 4217.
-    currency: String,
-    total: String,
-    /// The total is their sum.
-    lines: Vec<BillLine>,
-}
-
-/// One reason to pay.
-#[derive(SimpleObject)]
-pub(super) struct BillLine {
-    /// energy, time or flat.
-    kind: String,
-    quantity: Float,
-    /// Of the quantity: Wh, s or session.
-    unit: String,
-    /// Price of a kWh, an hour or a session.
-    price: String,
-    amount: String,
-}
-
-impl BillLine {
-    fn of(line: &CostLine, currency: Currency) -> Self {
-        Self {
-            kind: line.dimension.name().into(),
-            quantity: line.quantity.into(),
-            unit: line.dimension.unit().into(),
-            price: decimal(currency, line.price_micros),
-            amount: decimal(currency, line.amount_micros),
-        }
-    }
-}
-
-fn decimal(currency: Currency, micros: i64) -> String {
-    let text = Money { currency, micros }.to_string();
-    text.split_once(' ').map_or_else(|| text.clone(), |(amount, _)| amount.to_owned())
 }
 
 /// A page of a list.
@@ -260,11 +215,18 @@ pub(super) struct HistoryQuery;
 impl HistoryQuery {
     /// One's own sessions, newest first.
     #[graphql(complexity = "5 + 10 * child_complexity")]
-    async fn user_charging_history(&self, ctx: &Context<'_>, input: ChargingHistoryInput) -> Result<ChargingHistoryResponse> {
+    async fn user_charging_history(
+        &self,
+        ctx: &Context<'_>,
+        input: ChargingHistoryInput,
+    ) -> Result<ChargingHistoryResponse> {
         let viewer = viewer(ctx).await?;
         let (limit, offset) = input.paging.map_or(Ok((MAX_ROWS, 0)), |paging| paging.rows())?;
         let (count, rows) = history::page(&app(ctx).db, viewer.id, limit, offset).await?;
-        Ok(ChargingHistoryResponse { count: count.into(), data: rows.into_iter().map(ChargingHistory).collect() })
+        Ok(ChargingHistoryResponse {
+            count: count.into(),
+            data: rows.into_iter().map(ChargingHistory).collect(),
+        })
     }
 
     /// Sessions of one's own and at one's own sites; the first 200 of the order.
@@ -326,12 +288,5 @@ mod tests {
         assert_eq!(rows(Some(10.0), Some(20.0)).unwrap(), (10, 20));
         assert_eq!(rows(Some(1e6), None).unwrap(), (MAX_ROWS, 0));
         assert!(rows(Some(-1.0), None).is_err() && rows(None, Some(0.5)).is_err());
-    }
-
-    #[test]
-    fn amounts_are_exact_texts() {
-        assert_eq!(decimal(Currency::USD, 2_500_000), "2.50");
-        assert_eq!(decimal(Currency::USD, 250_000), "0.25");
-        assert_eq!(decimal(Currency::EUR, 123_456), "0.123456");
     }
 }

@@ -119,10 +119,14 @@ mod tests {
         let (tx, rx) = broadcast::channel(16);
         let reads = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&reads);
-        let mut states = states(rx, |n: &i32| *n > 10, move || {
-            let count = counter.fetch_add(1, Ordering::Relaxed);
-            async move { Ok(count) }
-        });
+        let mut states = states(
+            rx,
+            |n: &i32| *n > 10,
+            move || {
+                let count = counter.fetch_add(1, Ordering::Relaxed);
+                async move { Ok(count) }
+            },
+        );
         assert_eq!(states.next().await.unwrap().unwrap(), 0);
         for n in [1, 11, 12, 2] {
             tx.send(Arc::new(n)).unwrap();
@@ -148,7 +152,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_the_token() {
-        let viewer = Viewer { id: 1, role: crate::auth::Role::Driver, expires_at: clock::now().0 / 1000 + 60 };
+        let viewer =
+            Viewer { id: 1, role: crate::auth::Role::Driver, expires_at: clock::now().0 / 1000 + 60 };
         let mut stream = while_signed_in(&viewer, stream::pending::<Result<i32, Error>>().boxed());
         assert_eq!(stream.next().await.unwrap().unwrap_err().message, "Unauthorized");
         assert!(stream.next().await.is_none());

@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, InputObject, Json, MaybeUndefined, Object, SimpleObject, Subscription};
 
-use super::error::{Fault, Result};
-use super::scalar::{Float, JsonValue};
-use super::live::{self, Live};
 use super::app;
+use super::error::{Fault, Result};
+use super::live::{self, Live};
+use super::scalar::{Float, JsonValue};
 use crate::App;
 use crate::db::map::{self, ConnectorFilter};
 
@@ -93,7 +93,11 @@ impl MapQuery {
 
     /// A site's connectors that pass the filter, by type, power and price.
     #[graphql(complexity = "5 + 2 * child_complexity")]
-    async fn get_filtered_site(&self, ctx: &Context<'_>, input: InputFilterSiteDto) -> Result<Vec<SiteResponse>> {
+    async fn get_filtered_site(
+        &self,
+        ctx: &Context<'_>,
+        input: InputFilterSiteDto,
+    ) -> Result<Vec<SiteResponse>> {
         groups(app(ctx), input.site()?, &input.filter()?).await
     }
 }
@@ -105,30 +109,40 @@ pub(super) struct MapSubscription;
 impl MapSubscription {
     /// The markers as they are, then again after each change.
     #[graphql(complexity = "10 + 5 * child_complexity")]
+    #[expect(clippy::unused_async, reason = "resolvers are async by contract")]
     async fn marker_updated(
         &self,
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
     ) -> Result<Live<Vec<ConnectorsOnMarkerResponse>>> {
         let (app, filter) = (app(ctx).clone(), input.filter()?);
-        Ok(live::states(app.live.connectors(), |_| true, move || {
-            let (app, filter) = (app.clone(), filter.clone());
-            async move { markers(&app, &filter).await }
-        }))
+        Ok(live::states(
+            app.live.connectors(),
+            |_| true,
+            move || {
+                let (app, filter) = (app.clone(), filter.clone());
+                async move { markers(&app, &filter).await }
+            },
+        ))
     }
 
     /// The site's connectors as they are, then again after each change there.
     #[graphql(complexity = "5 + 2 * child_complexity")]
+    #[expect(clippy::unused_async, reason = "resolvers are async by contract")]
     async fn site_updated(
         &self,
         ctx: &Context<'_>,
         input: InputFilterSiteDto,
     ) -> Result<Live<Vec<SiteResponse>>> {
         let (app, site, filter) = (app(ctx).clone(), input.site()?, input.filter()?);
-        Ok(live::states(app.live.connectors(), move |change| Some(change.site_id) == site, move || {
-            let (app, filter) = (app.clone(), filter.clone());
-            async move { groups(&app, site, &filter).await }
-        }))
+        Ok(live::states(
+            app.live.connectors(),
+            move |change| Some(change.site_id) == site,
+            move || {
+                let (app, filter) = (app.clone(), filter.clone());
+                async move { groups(&app, site, &filter).await }
+            },
+        ))
     }
 }
 
@@ -196,8 +210,13 @@ fn bound(asked: &MaybeUndefined<f64>, default: f64) -> Option<f64> {
 }
 
 fn types(json: &serde_json::Value) -> Result<Vec<String>> {
-    let texts = json.as_array().and_then(|list| list.iter().map(|it| it.as_str().map(String::from)).collect());
-    texts.ok_or_else(|| Fault::BadInput("connectorTypesSelected must be a list of texts, such as [\"Type 2\", \"CCS2\"].".into()))
+    let texts =
+        json.as_array().and_then(|list| list.iter().map(|it| it.as_str().map(String::from)).collect());
+    texts.ok_or_else(|| {
+        Fault::BadInput(
+            "connectorTypesSelected must be a list of texts, such as [\"Type 2\", \"CCS2\"].".into(),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! Lists without paging are capped ([`MAX_ROWS`]).
 
+mod bill;
 mod coerce;
 mod command;
 mod error;
@@ -47,7 +48,13 @@ const MUTATION_TIME: Duration = Duration::from_secs(30);
 
 /// What can be read.
 #[derive(MergedObject, Default)]
-pub struct Query(map::MapQuery, user::UserQuery, history::HistoryQuery, onboarding::OnboardingQuery, command::CommandQuery);
+pub struct Query(
+    map::MapQuery,
+    user::UserQuery,
+    history::HistoryQuery,
+    onboarding::OnboardingQuery,
+    command::CommandQuery,
+);
 
 /// What can be done.
 #[derive(MergedObject, Default)]
@@ -61,11 +68,7 @@ pub struct Mutation(
 
 /// What can be watched.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(
-    map::MapSubscription,
-    progress::ProgressSubscription,
-    status::StatusSubscription,
-);
+pub struct Subscription(map::MapSubscription, progress::ProgressSubscription, status::StatusSubscription);
 
 type Executor = Schema<Query, Mutation, Subscription>;
 
@@ -108,7 +111,11 @@ impl Api {
         let time = if prepared.kind == OperationType::Query { QUERY_TIME } else { MUTATION_TIME };
         match tokio::time::timeout(time, self.0.schema.execute(prepared.request.data(caller))).await {
             Ok(response) => request::finish(response),
-            Err(_) => request::refuse(503, "SERVICE_UNAVAILABLE", "The answer took too long. Ask for less, or try again."),
+            Err(_) => request::refuse(
+                503,
+                "SERVICE_UNAVAILABLE",
+                "The answer took too long. Ask for less, or try again.",
+            ),
         }
     }
 
@@ -171,7 +178,11 @@ async fn reach(ctx: &Context<'_>, deed: Deed) -> Result<(Viewer, Option<i64>)> {
 /// A row id out of the API's number.
 fn row_id(number: f64, field: &str) -> Result<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "whole and within an integer's range, checked")]
-    if number.fract() == 0.0 && number.abs() < 9e15 { Ok(number as i64) } else { Err(Fault::BadInput(format!("{field} must be a whole number."))) }
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        Ok(number as i64)
+    } else {
+        Err(Fault::BadInput(format!("{field} must be a whole number.")))
+    }
 }
 
 /// A row id out of an `ID`.

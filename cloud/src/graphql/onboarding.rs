@@ -133,7 +133,9 @@ impl Prepared {
         let (password, stored) = match station.password {
             Some(password) => {
                 if !PASSWORD_LENGTH.contains(&password.len()) {
-                    return Err(Fault::BadInput(format!("The password of {identity} must have 16 to 40 characters.")));
+                    return Err(Fault::BadInput(format!(
+                        "The password of {identity} must have 16 to 40 characters."
+                    )));
                 }
                 let stored = auth::hash_password(&password).await?;
                 (password, stored)
@@ -169,13 +171,16 @@ mod tests {
         let made = Prepared::of(StationInput { identity: " CP1 ".into(), password: None }).await.unwrap();
         assert_eq!((made.identity.as_str(), made.password.len()), ("CP1", 24));
         let [_, salt, digest] = made.stored.split('$').collect::<Vec<_>>().try_into().unwrap();
-        let again = Sha256::new().chain_update(BASE64.decode(salt).unwrap()).chain_update(&made.password).finalize();
+        let again =
+            Sha256::new().chain_update(BASE64.decode(salt).unwrap()).chain_update(&made.password).finalize();
         assert_eq!(BASE64.decode(digest).unwrap(), again.as_slice());
     }
 
     #[tokio::test]
     async fn chosen_passwords_are_hashed_slowly_and_weak_ones_refused() {
-        let of = |password: &str| Prepared::of(StationInput { identity: "CP1".into(), password: Some(password.into()) });
+        let of = |password: &str| {
+            Prepared::of(StationInput { identity: "CP1".into(), password: Some(password.into()) })
+        };
         assert!(of("0123456789abcdef").await.unwrap().stored.starts_with("$argon2id$"));
         assert!(of("short").await.is_err());
         assert!(Prepared::of(StationInput { identity: "a/b".into(), password: None }).await.is_err());

@@ -74,7 +74,9 @@ impl Visible {
     async fn of(owner: Option<i64>, db: &sqlx::PgPool) -> Result<Self> {
         Ok(match owner {
             None => Visible::All,
-            Some(user) => Visible::Own { user, sites: station::sites_of(db, user).await?.into_iter().collect() },
+            Some(user) => {
+                Visible::Own { user, sites: station::sites_of(db, user).await?.into_iter().collect() }
+            }
         })
     }
 

@@ -83,8 +83,8 @@ pub(super) fn prepare(incoming: Incoming, inputs: &Inputs) -> Result<Prepared, R
     let document = parse_query(&query).map_err(|error| parse_failed(&error))?;
     check_aliases(&document)?;
     let name = incoming.operation_name.as_deref();
-    let chosen =
-        operation(&document, name).map_err(|text| Refused::new(400, "OPERATION_RESOLUTION_FAILURE", text, None))?;
+    let chosen = operation(&document, name)
+        .map_err(|text| Refused::new(400, "OPERATION_RESOLUTION_FAILURE", text, None))?;
     let variables = Variables::from_json(serde_json::Value::Object(incoming.variables.unwrap_or_default()));
     inputs
         .check(chosen, &variables)
@@ -93,7 +93,8 @@ pub(super) fn prepare(incoming: Incoming, inputs: &Inputs) -> Result<Prepared, R
     let kind = chosen.ty;
     let roots = root_fields(&chosen.selection_set.node);
     let mut request = Request::new(query).variables(variables);
-    request.operation_name = incoming.operation_name.filter(|name| !name.is_empty() && !is_anonymous(&document));
+    request.operation_name =
+        incoming.operation_name.filter(|name| !name.is_empty() && !is_anonymous(&document));
     request.set_parsed_query(document);
     Ok(Prepared { request, kind, roots })
 }
@@ -145,10 +146,14 @@ fn familiar(message: &str) -> String {
     }
     match message {
         "Query is nested too deep." => {
-            format!("The query is nested too deep: at most {MAX_DEPTH} levels. Ask for the inner objects in a second query by their ids.")
+            format!(
+                "The query is nested too deep: at most {MAX_DEPTH} levels. Ask for the inner objects in a second query by their ids."
+            )
         }
         "Query is too complex." => {
-            format!("The query is too complex: at most {MAX_COMPLEXITY} fields, lists counted by their size. Ask for fewer fields, or split it.")
+            format!(
+                "The query is too complex: at most {MAX_COMPLEXITY} fields, lists counted by their size. Ask for fewer fields, or split it."
+            )
         }
         other => other.into(),
     }
@@ -179,7 +184,9 @@ fn check_aliases(document: &ExecutableDocument) -> Result<(), Refused> {
     let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
     let aliases: usize = operations.chain(fragments).map(count_aliases).sum();
     if aliases > MAX_ALIASES {
-        let text = format!("The query has {aliases} aliases: at most {MAX_ALIASES}. Split it, or filter a list instead.");
+        let text = format!(
+            "The query has {aliases} aliases: at most {MAX_ALIASES}. Split it, or filter a list instead."
+        );
         return Err(Refused::new(400, "GRAPHQL_VALIDATION_FAILED", text, None));
     }
     Ok(())

@@ -17,10 +17,10 @@ use super::scalar::Float;
 use super::user::taken;
 use super::{app, reach};
 use crate::auth::Deed;
-use crate::db::site::{self, KnownConnector};
 use crate::db::document;
-use crate::live::{self, Hint};
+use crate::db::site::{self, KnownConnector};
 use crate::documents;
+use crate::live::{self, Hint};
 use input::{ChargePointInput, ConnectorInput, SiteInput, currency_of};
 
 #[derive(InputObject)]
@@ -107,7 +107,9 @@ impl Saving<'_> {
                 .await
                 .map_err(taken("chargePointHardwareId"))?,
         };
-        let changed = site::update_charge_point(self.tx, id, &input.fields).await.map_err(taken("chargePointHardwareId"))?;
+        let changed = site::update_charge_point(self.tx, id, &input.fields)
+            .await
+            .map_err(taken("chargePointHardwareId"))?;
         if (changed || known.is_none()) && !self.touched.sites.contains(&site.id) {
             self.touched.sites.push(site.id);
         }
@@ -118,12 +120,19 @@ impl Saving<'_> {
         Ok(())
     }
 
-    async fn connector(&mut self, site: &Site, charge_point: i64, input: &ConnectorInput, place: Place<'_>) -> Result<()> {
+    async fn connector(
+        &mut self,
+        site: &Site,
+        charge_point: i64,
+        input: &ConnectorInput,
+        place: Place<'_>,
+    ) -> Result<()> {
         let (id, known) = match place {
             Place::Known(known) => (known.id, Some(known)),
-            Place::New(number) => {
-                (site::insert_connector(self.tx, charge_point, number).await.map_err(taken("connectorId"))?, None)
-            }
+            Place::New(number) => (
+                site::insert_connector(self.tx, charge_point, number).await.map_err(taken("connectorId"))?,
+                None,
+            ),
         };
         let tariff = self.tariff(site, input, known).await?;
         let changed = site::update_connector(self.tx, id, input.number, &input.fields, tariff)
@@ -136,10 +145,16 @@ impl Saving<'_> {
     }
 
     /// The tariff of a price in another currency than the site's; prices in the site's own need none.
-    async fn tariff(&mut self, site: &Site, input: &ConnectorInput, known: Option<&KnownConnector>) -> Result<Option<Uuid>> {
+    async fn tariff(
+        &mut self,
+        site: &Site,
+        input: &ConnectorInput,
+        known: Option<&KnownConnector>,
+    ) -> Result<Option<Uuid>> {
         let unit = input.fields.price_unit.as_deref().or_else(|| known?.price_unit.as_deref());
         let price = input.fields.price.or_else(|| known?.price).unwrap_or(Decimal::ZERO);
-        let currency = unit.and_then(|unit| currency_of(unit).ok().flatten()).filter(|it| it.code() != site.currency);
+        let currency =
+            unit.and_then(|unit| currency_of(unit).ok().flatten()).filter(|it| it.code() != site.currency);
         let Some(currency) = currency.filter(|_| !price.is_zero()) else { return Ok(None) };
         let Some(tariff) = documents::price_per_kwh(currency.code(), price) else { return Ok(None) };
         document::keep_tariff(self.tx, &tariff).await?;
@@ -171,7 +186,9 @@ fn places<'a>(known: &'a [KnownConnector], inputs: &[ConnectorInput]) -> Result<
         }
         found.push(hit);
     }
-    for (input, hit) in inputs.iter().zip(&mut found).filter(|(input, _)| input.id.is_none() && input.number.is_none()) {
+    for (input, hit) in
+        inputs.iter().zip(&mut found).filter(|(input, _)| input.id.is_none() && input.number.is_none())
+    {
         *hit = known.iter().find(|it| it.label == input.fields.label && !taken.contains(&it.id));
         taken.extend(hit.map(|it| it.id));
     }
@@ -191,11 +208,21 @@ mod tests {
     use crate::db::site::ConnectorFields;
 
     fn known(id: i64, number: i32, label: Option<&str>) -> KnownConnector {
-        KnownConnector { id, connector_id: Some(number), label: label.map(Into::into), price: None, price_unit: None }
+        KnownConnector {
+            id,
+            connector_id: Some(number),
+            label: label.map(Into::into),
+            price: None,
+            price_unit: None,
+        }
     }
 
     fn input(id: Option<i64>, number: Option<i32>, label: Option<&str>) -> ConnectorInput {
-        ConnectorInput { id, number, fields: ConnectorFields { label: label.map(Into::into), ..Default::default() } }
+        ConnectorInput {
+            id,
+            number,
+            fields: ConnectorFields { label: label.map(Into::into), ..Default::default() },
+        }
     }
 
     fn found(known: &[KnownConnector], inputs: &[ConnectorInput]) -> Vec<(bool, i64)> {
@@ -209,7 +236,8 @@ mod tests {
     #[test]
     fn connectors_are_known_by_id_then_number_then_label() {
         let rows = [known(10, 1, Some("A")), known(11, 2, Some("B"))];
-        let inputs = [input(Some(11), None, None), input(None, Some(1), Some("x")), input(None, None, Some("B"))];
+        let inputs =
+            [input(Some(11), None, None), input(None, Some(1), Some("x")), input(None, None, Some("B"))];
         assert_eq!(found(&rows, &inputs), [(true, 11), (true, 10), (false, 3)]);
         assert_eq!(found(&rows, &[input(None, None, Some("B"))]), [(true, 11)]);
     }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use async_graphql::parser::types::Field;
 use async_graphql::registry::Registry;
 use async_graphql::{
-    ContextSelectionSet, InputValueError, InputValueResult, Json, Number as JsonNumber, OutputType, Positioned, Scalar,
-    ScalarType, ServerResult, Value,
+    ContextSelectionSet, InputValueError, InputValueResult, Json, Number as JsonNumber, OutputType,
+    Positioned, Scalar, ScalarType, ServerResult, Value,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -20,7 +20,10 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 impl Float {
     fn value(self) -> Value {
         if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within the exact range, checked above")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole and within the exact range, checked above"
+            )]
             return Value::from(self.0 as i64);
         }
         JsonNumber::from_f64(self.0).map_or(Value::Null, Value::Number)
@@ -56,7 +59,10 @@ pub(super) fn thousandths(amount: i64) -> Float {
 }
 
 /// Millionths of a currency's unit as a number, for the fields that have always been numbers.
-#[expect(clippy::cast_precision_loss, reason = "the API's numbers are doubles; exact amounts are texts elsewhere")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the API's numbers are doubles; exact amounts are texts elsewhere"
+)]
 pub(super) fn millionths(amount: i64) -> Float {
     Float(amount as f64 / 1_000_000.0)
 }
@@ -69,12 +75,12 @@ pub(super) struct Time(pub(super) DateTime<Utc>);
 #[Scalar(name = "DateTime")]
 impl ScalarType for Time {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::String(text) => match DateTime::parse_from_rfc3339(text) {
-                Ok(time) => Ok(Time(time.to_utc())),
-                Err(_) => Err(InputValueError::custom(format!("DateTime cannot represent an invalid date-time-string {text}."))),
-            },
-            _ => Err(InputValueError::expected_type(value)),
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => Ok(Time(time.to_utc())),
+            Err(_) => Err(InputValueError::custom(format!(
+                "DateTime cannot represent an invalid date-time-string {text}."
+            ))),
         }
     }
 
@@ -118,7 +124,8 @@ mod tests {
 
     #[test]
     fn times_have_milliseconds_and_z() {
-        let time = <Time as ScalarType>::parse(Value::String("2026-11-22T18:28:19.174999+01:00".into())).unwrap();
+        let time =
+            <Time as ScalarType>::parse(Value::String("2026-11-22T18:28:19.174999+01:00".into())).unwrap();
         assert_eq!(time.to_value(), Value::String("2026-11-22T17:28:19.174Z".into()));
         assert!(<Time as ScalarType>::parse(Value::String("yesterday".into())).is_err());
     }

@@ -47,6 +47,7 @@ impl User {
         self.0.username.as_deref()
     }
     /// An error for those who have none.
+    #[expect(clippy::unused_async, reason = "resolvers are async by contract")]
     async fn phone(&self) -> Result<&str> {
         self.0.phone.as_deref().ok_or(Fault::MissingValue("User.phone"))
     }
@@ -136,7 +137,10 @@ impl UserMutation {
     /// Adds a person; for administrators.
     async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<User> {
         let (_, None) = reach(ctx, Deed::ManageUsers).await? else { return Err(Fault::role()) };
-        let role: Role = input.role.parse().map_err(|()| Fault::BadInput(format!("There is no role {:?}.", input.role)))?;
+        let role: Role = input
+            .role
+            .parse()
+            .map_err(|()| Fault::BadInput(format!("There is no role {:?}.", input.role)))?;
         let password_hash = match &input.password {
             Some(password) => Some(auth::hash_password(checked_password(password)?).await?),
             None => None,
@@ -153,12 +157,18 @@ impl UserMutation {
             return Err(Fault::BadInput("Give at least one of username, phone and email.".into()));
         }
         let db = &app(ctx).db;
-        let id = user::insert(&mut *db.acquire().await?, &new).await.map_err(taken("username, phone or email"))?;
+        let id =
+            user::insert(&mut *db.acquire().await?, &new).await.map_err(taken("username, phone or email"))?;
         user::find(db, id).await?.map(User).ok_or_else(|| Fault::no_such("User", id))
     }
 
     /// Lets a person charge with a token: oneself, or anybody for administrators. Giving the same again changes nothing.
-    async fn add_id_token(&self, ctx: &Context<'_>, user_id: Option<ID>, token: String) -> Result<IdTokenView> {
+    async fn add_id_token(
+        &self,
+        ctx: &Context<'_>,
+        user_id: Option<ID>,
+        token: String,
+    ) -> Result<IdTokenView> {
         let (viewer, own) = reach(ctx, Deed::ManageUsers).await?;
         let for_whom = user_id.map(|id| parse_id(&id, "userId")).transpose()?.unwrap_or(viewer.id);
         if own.is_some_and(|own| own != for_whom) {
@@ -177,7 +187,12 @@ impl UserMutation {
         };
         documents::refresh_all(&mut tx).await?;
         tx.commit().await?;
-        Ok(IdTokenView { id: row.id.into(), token: row.token, user_id: Some(for_whom.into()), status: row.status })
+        Ok(IdTokenView {
+            id: row.id.into(),
+            token: row.token,
+            user_id: Some(for_whom.into()),
+            status: row.status,
+        })
     }
 }
 

@@ -34,15 +34,15 @@ pub(super) async fn answer(State(server): State<Server>, address: Address, reque
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
     if !is_preflighted(&headers) {
-        return bad_request(CSRF);
+        return bad_request(CSRF).into_response();
     }
     let body = match read(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(wrong) => return wrong.into_response(),
     };
     let incoming = match incoming(&headers, &body) {
         Ok(incoming) => incoming,
-        Err(response) => return response,
+        Err(wrong) => return wrong.into_response(),
     };
     let caller = server.caller(&headers, address.of(&server, &headers));
     write(&headers, server.api.execute(incoming, caller, false).await)
@@ -52,11 +52,11 @@ pub(super) async fn answer(State(server): State<Server>, address: Address, reque
 pub(super) async fn answer_get(server: &Server, address: Address, request: Request) -> Response {
     let headers = request.headers();
     if !is_preflighted(headers) {
-        return bad_request(CSRF);
+        return bad_request(CSRF).into_response();
     }
     let incoming = match from_address(request.uri()) {
         Ok(incoming) => incoming,
-        Err(response) => return response,
+        Err(wrong) => return wrong.into_response(),
     };
     let caller = server.caller(headers, address.of(server, headers));
     write(headers, server.api.execute(incoming, caller, true).await)
@@ -64,14 +64,15 @@ pub(super) async fn answer_get(server: &Server, address: Address, request: Reque
 
 /// Neither GET nor POST.
 pub(super) async fn other_method() -> Response {
-    let body = json!({"errors": [{"message": METHODS, "extensions": {"code": "BAD_REQUEST"}}]});
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST")], axum::Json(body)).into_response()
+    let wrong = Wrong { status: StatusCode::METHOD_NOT_ALLOWED, ..bad_request(METHODS) };
+    ([(header::ALLOW, "GET, POST")], wrong).into_response()
 }
 
 fn is_preflighted(headers: &HeaderMap) -> bool {
     let media_type = media_type(headers);
     let asked_for_type = !media_type.is_empty() && !SIMPLE_TYPES.contains(&media_type.as_str());
-    asked_for_type || PREFLIGHT_HEADERS.iter().any(|name| headers.get(*name).is_some_and(|value| !value.is_empty()))
+    asked_for_type
+        || PREFLIGHT_HEADERS.iter().any(|name| headers.get(*name).is_some_and(|value| !value.is_empty()))
 }
 
 fn media_type(headers: &HeaderMap) -> String {
@@ -79,28 +80,32 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Response> {
+async fn read(body: Body) -> Result<Vec<u8>, Wrong> {
     match tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large", "Payload Too Large")),
+        Ok(Err(_)) => {
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large", "Payload Too Large"))
+        }
         Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "request timed out", "Request Timeout")),
     }
 }
 
-fn incoming(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Response> {
+fn incoming(headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Wrong> {
     if media_type(headers) != "application/json" || body.is_empty() {
         return Err(bad_request(NO_BODY));
     }
-    let body: Value =
-        serde_json::from_slice(body).map_err(|error| plain(StatusCode::BAD_REQUEST, &error.to_string(), "Bad Request"))?;
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| plain(StatusCode::BAD_REQUEST, &error.to_string(), "Bad Request"))?;
     match body {
         Value::Array(_) => Err(bad_request(NO_BATCH)),
         Value::Object(fields) if !fields.is_empty() => from_fields(fields),
-        _ => Err(bad_request(NO_BODY)),
+        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(bad_request(NO_BODY))
+        }
     }
 }
 
-fn from_fields(mut fields: Map<String, Value>) -> Result<Incoming, Response> {
+fn from_fields(mut fields: Map<String, Value>) -> Result<Incoming, Wrong> {
     let text = |value: Option<Value>, name: &str| match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -123,7 +128,7 @@ fn from_fields(mut fields: Map<String, Value>) -> Result<Incoming, Response> {
     })
 }
 
-fn from_address(uri: &Uri) -> Result<Incoming, Response> {
+fn from_address(uri: &Uri) -> Result<Incoming, Wrong> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct InAddress {
@@ -149,16 +154,28 @@ fn write(headers: &HeaderMap, reply: Reply) -> Response {
         "application/json; charset=utf-8"
     };
     let status = StatusCode::from_u16(reply.status).expect("replies carry HTTP statuses");
-    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], reply.body).into_response()
+    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], reply.body)
+        .into_response()
 }
 
-fn bad_request(message: &str) -> Response {
+/// Why a request does not get as far as GraphQL.
+struct Wrong {
+    status: StatusCode,
+    body: Value,
+}
+
+impl IntoResponse for Wrong {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}
+
+fn bad_request(message: &str) -> Wrong {
     let body = json!({"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]});
-    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+    Wrong { status: StatusCode::BAD_REQUEST, body }
 }
 
 /// The shape of what fails before GraphQL is reached.
-fn plain(status: StatusCode, message: &str, error: &str) -> Response {
-    let body = json!({"message": message, "error": error, "statusCode": status.as_u16()});
-    (status, axum::Json(body)).into_response()
+fn plain(status: StatusCode, message: &str, error: &str) -> Wrong {
+    Wrong { status, body: json!({"message": message, "error": error, "statusCode": status.as_u16()}) }
 }

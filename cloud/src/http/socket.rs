@@ -66,7 +66,8 @@ async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Owne
         return;
     };
     let (out, mut answers) = mpsc::channel(QUEUE);
-    let mut connection = Connection { server, dialect, address, out, token: None, ready: false, running: HashMap::new() };
+    let mut connection =
+        Connection { server, dialect, address, out, token: None, ready: false, running: HashMap::new() };
     let deadline = tokio::time::sleep(INIT_TIME);
     tokio::pin!(deadline);
     let mut keep_alive = interval(KEEP_ALIVE);

@@ -1,5 +1,9 @@
 //! An API without a process around it: the real router, asked in memory.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part; a test that cannot go on has failed"
+)]
 
 use std::sync::Arc;
 
@@ -15,7 +19,8 @@ use tower::ServiceExt as _;
 /// The API over a database, or over none when the address leads nowhere.
 pub(crate) async fn api(database_url: &str) -> (Router, App) {
     let mut config = Config { database_url: Secret::new(database_url), ..Config::default() };
-    config.auth.signing_keys = vec![SigningKey { kid: "test".into(), secret: Secret::new("0123456789abcdef0123456789abcdef") }];
+    config.auth.signing_keys =
+        vec![SigningKey { kid: "test".into(), secret: Secret::new("0123456789abcdef0123456789abcdef") }];
     let db = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(std::time::Duration::from_secs(2))
@@ -44,7 +49,8 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> (StatusCode
 
 /// Posts any body.
 pub(crate) async fn post(router: &Router, body: impl Into<Body>) -> (StatusCode, Value) {
-    let request = Request::post("/graphql").header("content-type", "application/json").body(body.into()).unwrap();
+    let request =
+        Request::post("/graphql").header("content-type", "application/json").body(body.into()).unwrap();
     send(router, request).await
 }
 

@@ -74,7 +74,8 @@ impl ChargePointInput {
     fn read(it: &Reader<'_>) -> Result<Self> {
         let hardware_id = it.text("chargePointHardwareId")?.map(|text| text.trim().to_owned());
         if let Some(identity) = &hardware_id {
-            StationId::new(identity.clone()).map_err(|error| it.wrong("chargePointHardwareId", &error.to_string()))?;
+            StationId::new(identity.clone())
+                .map_err(|error| it.wrong("chargePointHardwareId", &error.to_string()))?;
         }
         let id = it.id("id")?;
         if id.is_none() && hardware_id.is_none() {
@@ -144,10 +145,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(path: impl Into<String>, value: &'a Value) -> Result<Self> {
         let path = path.into();
-        match value {
-            Value::Object(fields) => Ok(Self { path, fields }),
-            _ => Err(Fault::BadInput(format!("{path} must be an object."))),
-        }
+        let Some(fields) = value.as_object() else {
+            return Err(Fault::BadInput(format!("{path} must be an object.")));
+        };
+        Ok(Self { path, fields })
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -228,17 +229,24 @@ impl<'a> Reader<'a> {
         };
         let is_point = value["type"] == "Point" && place(0, 180.0) && place(1, 90.0);
         if !is_point {
-            return Err(self.wrong(name, "must be a GeoJSON Point, {\"type\": \"Point\", \"coordinates\": [longitude, latitude]}"));
+            return Err(self.wrong(
+                name,
+                "must be a GeoJSON Point, {\"type\": \"Point\", \"coordinates\": [longitude, latitude]}",
+            ));
         }
-        async_graphql::Value::from_json(value.clone()).map(Some).map_err(|error| Fault::Internal(error.into()))
+        async_graphql::Value::from_json(value.clone())
+            .map(Some)
+            .map_err(|error| Fault::Internal(error.into()))
     }
 
     fn list(&self, name: &str, most: usize) -> Result<Vec<Reader<'a>>> {
         match self.get(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(items)) if items.len() <= most => {
-                items.iter().enumerate().map(|(at, item)| Reader::new(format!("{}.{name}[{at}]", self.path), item)).collect()
-            }
+            Some(Value::Array(items)) if items.len() <= most => items
+                .iter()
+                .enumerate()
+                .map(|(at, item)| Reader::new(format!("{}.{name}[{at}]", self.path), item))
+                .collect(),
             Some(_) => Err(self.wrong(name, &format!("must be a list of at most {most} objects"))),
         }
     }
@@ -263,7 +271,10 @@ mod tests {
             "chargepoints": [{"chargePointHardwareId": 15, "connectors": [{"price": "0.1", "priceUnit": 0.2, "connectorId": 1}]}],
         }))
         .unwrap();
-        assert_eq!((read.id, read.fields.name.as_deref(), read.fields.zip_code), (Some(6), Some("5"), Some(10115.0)));
+        assert_eq!(
+            (read.id, read.fields.name.as_deref(), read.fields.zip_code),
+            (Some(6), Some("5"), Some(10115.0))
+        );
         assert_eq!(read.fields.default_price, Some("0.25".parse().unwrap()));
         let charge_point = &read.charge_points[0];
         assert_eq!(charge_point.fields.hardware_id.as_deref(), Some("15"));
@@ -281,15 +292,30 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(told(json!([])), "data must be an object.");
         assert_eq!(told(json!({"zip_code": "x"})), "data.zip_code must be a number, 0 or more.");
-        assert_eq!(told(json!({"default_price": 1_000_000})), "data.default_price must be a price, from 0 to less than a million.");
+        assert_eq!(
+            told(json!({"default_price": 1_000_000})),
+            "data.default_price must be a price, from 0 to less than a million."
+        );
         assert!(told(json!({"location": {"type": "Point", "coordinates": ["x", 1]}})).contains("GeoJSON"));
-        assert_eq!(told(json!({"chargepoints": {}})), "data.chargepoints must be a list of at most 200 objects.");
-        assert_eq!(told(json!({"chargepoints": [{}]})), "data.chargepoints[0].chargePointHardwareId is needed, or id.");
+        assert_eq!(
+            told(json!({"chargepoints": {}})),
+            "data.chargepoints must be a list of at most 200 objects."
+        );
+        assert_eq!(
+            told(json!({"chargepoints": [{}]})),
+            "data.chargepoints[0].chargePointHardwareId is needed, or id."
+        );
         let connector = |field: &str, value: serde_json::Value| {
             told(json!({"chargepoints": [{"id": 1, "connectors": [{field: value}]}]}))
         };
-        assert_eq!(connector("connectorId", json!(70_000)), "data.chargepoints[0].connectors[0].connectorId must be from 1 to 65535.");
-        assert_eq!(connector("priceUnit", json!("$/min")), "data.chargepoints[0].connectors[0].priceUnit must be per kWh.");
+        assert_eq!(
+            connector("connectorId", json!(70_000)),
+            "data.chargepoints[0].connectors[0].connectorId must be from 1 to 65535."
+        );
+        assert_eq!(
+            connector("priceUnit", json!("$/min")),
+            "data.chargepoints[0].connectors[0].priceUnit must be per kWh."
+        );
     }
 
     #[test]

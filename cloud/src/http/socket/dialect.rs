@@ -59,7 +59,9 @@ impl Dialect {
             (Dialect::Transport, "subscribe") | (Dialect::Legacy, "start") => {
                 Some(FromClient::Start { id: id?, payload: serde_json::from_value(payload).ok()? })
             }
-            (Dialect::Transport, "complete") | (Dialect::Legacy, "stop") => Some(FromClient::Stop { id: id? }),
+            (Dialect::Transport, "complete") | (Dialect::Legacy, "stop") => {
+                Some(FromClient::Stop { id: id? })
+            }
             (Dialect::Transport, "ping") => Some(FromClient::Ping),
             (Dialect::Transport, "pong") => Some(FromClient::Pong),
             (Dialect::Legacy, "connection_terminate") => Some(FromClient::Terminate),
@@ -119,7 +121,9 @@ mod tests {
         assert!(matches!(Legacy.read(start), Some(FromClient::Start { .. })));
         assert!(matches!(Transport.read(subscribe), Some(FromClient::Start { .. })));
         assert!(Transport.read(start).is_none() && Legacy.read(subscribe).is_none());
-        assert!(matches!(Legacy.read(r#"{"type":"stop","id":7}"#), Some(FromClient::Stop { id }) if id == "7"));
+        assert!(
+            matches!(Legacy.read(r#"{"type":"stop","id":7}"#), Some(FromClient::Stop { id }) if id == "7")
+        );
         assert!(Transport.read("[]").is_none() && Transport.read(r#"{"type":"subscribe"}"#).is_none());
     }
 
@@ -131,7 +135,13 @@ mod tests {
         );
         assert_eq!(Dialect::Legacy.next("1", "{}"), r#"{"id":"1","type":"data","payload":{}}"#);
         let refused = r#"{"errors":[{"message":"m"}]}"#;
-        assert_eq!(Dialect::Transport.error("1", refused), r#"{"id":"1","type":"error","payload":[{"message":"m"}]}"#);
-        assert_eq!(Dialect::Legacy.error("1", refused), r#"{"id":"1","type":"error","payload":{"message":"m"}}"#);
+        assert_eq!(
+            Dialect::Transport.error("1", refused),
+            r#"{"id":"1","type":"error","payload":[{"message":"m"}]}"#
+        );
+        assert_eq!(
+            Dialect::Legacy.error("1", refused),
+            r#"{"id":"1","type":"error","payload":{"message":"m"}}"#
+        );
     }
 }
