@@ -32,7 +32,7 @@ pub async fn renew(db: &PgPool, replica: Uuid) -> sqlx::Result<Vec<i16>> {
              expires_at = case when c.shard is null then '-infinity' else now() + make_interval(secs => $2) end
          from shard_leases s left join candidates c using (shard)
          where l.shard = s.shard and (c.shard is not null or l.owner = $1)
-         returning case when l.owner is null then -1 else l.shard end",
+         returning case when l.owner is null then -1::smallint else l.shard end",
     )
     .bind(replica)
     .bind(LEASE.as_secs_f64())
