@@ -30,13 +30,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that keeps its data in `data`; not started yet.
+    /// A service that keeps its data in `data`; not started yet. It sees nothing of our environment that could
+    /// configure it by accident.
     pub fn new(program: &str, data: &Path) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let program = programs::find(program)?;
         let mut service =
             Self { program, data: data.to_owned(), environment: BTreeMap::new(), process: None };
         service.set("EV_FAULT", service.fault_file().display());
+        service.set("NO_COLOR", 1);
+        for key in ["PATH", "RUST_LOG"] {
+            if let Ok(value) = std::env::var(key) {
+                service.set(key, value);
+            }
+        }
         Ok(service)
     }
 
@@ -77,7 +84,7 @@ impl Service {
         let file = self.data.join("listening.json");
         std::fs::remove_file(&file).ok();
         let mut command = command(&self.program, RunAs::Ourselves, Signal::SIGTERM);
-        command.arg("run").envs(&self.environment);
+        command.arg("run").env_clear().envs(&self.environment);
         let process = Process::start(&self.name(), command, self.log_path())?;
         let listening = async || serde_json::from_slice(&std::fs::read(&file).ok()?).ok();
         self.process.insert(process).ready(START_LIMIT, listening).await
@@ -104,7 +111,7 @@ impl Service {
     /// Runs another command of the same program with the same settings, feeding it `input`; returns what it printed.
     pub fn tool(&self, arguments: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.program);
-        command.args(arguments).envs(&self.environment);
+        command.args(arguments).env_clear().envs(&self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         // A command that does not read its input is fine.

@@ -50,6 +50,11 @@ impl Charger {
     /// The driver ends the session with the card and drives away.
     pub(crate) async fn leave(&self, id_tag: &str) -> Result<()> {
         self.tap(id_tag).await?;
+        self.drive_away().await
+    }
+
+    /// The car leaves when its session has ended.
+    pub(crate) async fn drive_away(&self) -> Result<()> {
         let ended = |view: &View| view.connectors.iter().all(|connector| !connector.in_session);
         self.until("the end of the session", Duration::from_secs(20), ended).await?;
         self.0.unplug(CONNECTOR).await.with_context(|| format!("unplugging at {}", self.0.identity()))

@@ -26,7 +26,8 @@ pub(crate) async fn story(stage: &Stage) -> Result<()> {
 
     tell("A driver plugs in at PIER-1 and starts from the app");
     first.plug_in().await?;
-    start_from_app(stage).await?;
+    let connector = free_connector(stage).await?;
+    from_app(stage, "startTransactionByUser", connector.clone()).await?;
     first.until_charging(SOON).await?;
 
     tell("Another one holds a card to PIER-2");
@@ -54,8 +55,9 @@ pub(crate) async fn story(stage: &Stage) -> Result<()> {
     until_settled(stage).await?;
     sleep(SCENE / 2).await;
 
-    tell("The others leave");
-    first.leave(&stage.house.site.id_tag).await?;
+    tell("The driver at PIER-1 stops from the app, the other one with the card; both leave");
+    from_app(stage, "stopTransactionByUser", connector).await?;
+    first.drive_away().await?;
     third.leave(&stage.house.site.id_tag).await?;
     until_settled(stage).await
 }
@@ -81,13 +83,12 @@ pub(crate) async fn on_and_on(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-async fn start_from_app(stage: &Stage) -> Result<()> {
-    let start =
-        "mutation($input: TransactionByUserInputDTO!) { startTransactionByUser(input: $input) { status } }";
-    let connector = free_connector(stage).await?;
-    let answer = stage.house.driver.ask(start, json!({ "input": { "id": connector } })).await?;
-    let status = answer.pointer("/startTransactionByUser/status").and_then(Value::as_str);
-    ensure!(status == Some("Accepted"), "the remote start was answered with {answer}");
+/// The driver's app asks for a start or a stop; the station agrees.
+async fn from_app(stage: &Stage, operation: &str, connector: Value) -> Result<()> {
+    let ask =
+        format!("mutation($input: TransactionByUserInputDTO!) {{ {operation}(input: $input) {{ status }} }}");
+    let answer = stage.house.driver.ask(&ask, json!({ "input": { "id": connector } })).await?;
+    ensure!(answer[operation]["status"] == "Accepted", "{operation} was answered with {answer}");
     Ok(())
 }
 
