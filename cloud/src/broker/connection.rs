@@ -86,11 +86,12 @@ async fn refuse(stream: &mut Box<dyn Stream>, refusal: Refusal) {
 }
 
 async fn read_connect(stream: &mut Box<dyn Stream>, buffer: &mut BytesMut) -> Result<Option<Connect>, End> {
-    let (first, body) = next_packet(stream, buffer, CONNECT_LIMIT).await?;
-    if first != kind::CONNECT << 4 {
+    // The first byte tells a stranger at once: no need to wait for the packet that it announces.
+    if stream.read_buf(buffer).await? == 0 || buffer[0] != kind::CONNECT << 4 {
         return Err(End::Violation("first packet"));
     }
-    Ok(packet::connect(&body.body)?)
+    let (_, packet) = next_packet(stream, buffer, CONNECT_LIMIT).await?;
+    Ok(packet::connect(&packet.body)?)
 }
 
 async fn admit(
