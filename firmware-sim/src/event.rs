@@ -119,6 +119,8 @@ pub struct View {
     pub powered: bool,
     /// Transaction messages that are not answered yet.
     pub queued: usize,
+    /// Why the last connection ended or did not come about.
+    pub trouble: Option<String>,
     /// Its connectors, the first one first.
     pub connectors: Vec<ConnectorView>,
 }

@@ -196,6 +196,8 @@ impl Station {
 
     /// Waits until the station looks as wanted.
     pub async fn until(&self, patience: Duration, wanted: impl FnMut(&View) -> bool) -> Result<View, InVain> {
+        // What was asked before has taken effect once this is answered; the watch alone may lag behind.
+        self.view().await;
         let mut view = self.view.clone();
         let waiting = timeout(patience, view.wait_for(wanted)).await;
         let found = waiting.ok().and_then(Result::ok).map(|found| found.clone());

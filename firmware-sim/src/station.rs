@@ -44,6 +44,7 @@ pub struct Core {
     next_local: Local,
     powered: bool,
     connected: bool,
+    trouble: Option<String>,
     registration: Option<Registration>,
     boot_due: Option<Millis>,
     heartbeat_due: Option<Millis>,
@@ -79,6 +80,7 @@ impl Core {
             next_local: seed,
             powered: true,
             connected: false,
+            trouble: None,
             registration: None,
             boot_due: None,
             heartbeat_due: None,
@@ -116,6 +118,7 @@ impl Core {
     /// The socket is closed.
     pub fn disconnected(&mut self, now: Millis, reason: String) {
         self.connected = false;
+        self.trouble = Some(reason.clone());
         self.queue.lost();
         self.out.events.push(Event::Disconnected { reason });
         self.tick(now);
@@ -175,6 +178,7 @@ impl Core {
             accepted: self.is_accepted(),
             powered: self.powered,
             queued: self.queue.len(),
+            trouble: self.trouble.clone(),
             connectors: self.connectors.iter().map(Connector::view).collect(),
         }
     }

@@ -82,6 +82,21 @@ async fn commands_repeats_and_raw_frames() {
 }
 
 #[tokio::test]
+async fn waiting_sees_what_was_asked_before() {
+    let csms = Csms::start().await;
+    let station = Station::connect(config(&csms.url));
+    station.booted(PATIENCE).await.unwrap();
+    for _ in 0..20 {
+        station.plug(1).await.unwrap();
+        station.tap(1, "TAG").await.unwrap();
+        station.until(PATIENCE, |view| view.connectors[0].in_session).await.unwrap();
+        station.unplug(1).await.unwrap();
+        station.drained(PATIENCE).await.unwrap();
+        assert!(station.journal().await.iter().all(|record| record.stop_answered));
+    }
+}
+
+#[tokio::test]
 async fn frames_can_be_mangled() {
     let mut csms = Csms::start().await;
     let station = Station::connect(config(&csms.url));
