@@ -13,7 +13,6 @@ use shared::ocpp::frame::Frame;
 use shared::ocpp::rpc::{Due, Limits, Outgoing, Peer};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use self::line::{Line, News, sleep_until};
@@ -112,10 +111,7 @@ impl Link {
             }
             self.settle(&mut line).await;
         }
-        if let Line::Up(mut socket) = line {
-            // The other side may be gone already; then there is nobody to say goodbye to.
-            let _ = timeout(Duration::from_secs(1), WebSocketStream::close(&mut socket, None)).await;
-        }
+        line.say_goodbye().await;
     }
 
     fn may_dial(&self) -> bool {
@@ -181,6 +177,9 @@ impl Link {
             self.flush(line).await;
             let cut_off = !self.may_dial();
             if effects.restart || cut_off {
+                if !cut_off {
+                    line.say_goodbye().await;
+                }
                 let reason = if cut_off { "the line is cut" } else { "restart" };
                 match line {
                     Line::Up(_) => self.hang_up(line, reason.to_owned()),

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::StreamExt;
+use tokio::time::{Duration, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::clock::Clock;
@@ -52,7 +53,21 @@ impl Line {
             },
         }
     }
+
+    /// Closes in order: what was written arrives, because what comes in is read to its end.
+    pub(super) async fn say_goodbye(&mut self) {
+        let Line::Up(socket) = self else { return };
+        let goodbye = async {
+            if socket.close(None).await.is_ok() {
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        };
+        // The other side may be gone already; then there is nobody to say it to.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
 }
+
+const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) async fn sleep_until(clock: Clock, deadline: Option<Millis>) {
     match deadline {
