@@ -180,6 +180,10 @@ async fn saving(world: &World, owner: &Person, stranger: &Person, driver: &Perso
     assert_eq!((text.as_str(), code.as_str()), ("This chargePointHardwareId is taken.", "BAD_USER_INPUT"));
     assert_eq!(snapshot().await, first, "nothing of a refused call is kept");
 
+    for (zone, known) in [("Mars/Olympus", false), ("Europe/Berlin", true)] {
+        let answer = owner.ask(SAVE, json!({"input": {"data": {"id": id, "timezone": zone}}})).await;
+        assert_eq!(answer.get("errors").is_none(), known, "{answer}");
+    }
     save(owner, json!({"id": id, "name": "renamed"})).await;
     let row: (String, String, f64) =
         sqlx::query_as("select name, address, zip_code from sites").fetch_one(world.db()).await.unwrap();
@@ -393,19 +397,11 @@ async fn live(world: &World) {
         "query": "subscription($input: SubscribeConnectorStatusInputDto!) { subsribeConnectorStatus(input: $input) { status } }",
         "variables": {"input": {"connectorId": 1}},
     }));
-    let auth = auth::Auth::load(&world.app.config, world.app.db.clone()).await.unwrap();
-    let caller = auth::Caller::new(auth.into(), None, std::net::IpAddr::from([127, 0, 0, 1]));
+    let auth = std::sync::Arc::new(auth::Auth::load(&world.app.config, world.app.db.clone()).await.unwrap());
+    let caller = auth::Caller::new(auth.clone(), None, std::net::IpAddr::from([127, 0, 0, 1]));
     let mut events = schema.subscribe(incoming.unwrap(), caller);
-    let mut next = async || {
-        let event =
-            tokio::time::timeout(Duration::from_secs(5), futures_util::StreamExt::next(&mut events)).await;
-        match event.expect("in time") {
-            Some(cloud::graphql::Event::Next(text)) => text.to_string(),
-            other => panic!("{other:?}"),
-        }
-    };
     assert_eq!(
-        next().await,
+        heard(&mut events).await,
         r#"{"data":{"subsribeConnectorStatus":{"status":"Faulted"}}}"#,
         "a snapshot first"
     );
@@ -414,5 +410,33 @@ async fn live(world: &World) {
         .await
         .unwrap();
     world.app.live.hint(cloud::live::Hint { connectors: vec![1], ..Default::default() });
-    assert_eq!(next().await, r#"{"data":{"subsribeConnectorStatus":{"status":"Charging"}}}"#);
+    assert_eq!(heard(&mut events).await, r#"{"data":{"subsribeConnectorStatus":{"status":"Charging"}}}"#);
+
+    let watch = |person: u8| {
+        let incoming = serde_json::from_value(json!({
+            "query": "subscription($i: InputFilterMarkersDto!) { markerUpdated(input: $i) { available total } }",
+            "variables": {"i": {"connectorTypesSelected": all_types()}},
+        }));
+        let caller = auth::Caller::new(auth.clone(), None, std::net::IpAddr::from([10, 0, 0, person]));
+        schema.subscribe(incoming.unwrap(), caller)
+    };
+    let (mut first, mut second) = (watch(1), watch(2));
+    for available in [0, 1] {
+        let markers = format!(r#"{{"data":{{"markerUpdated":[{{"available":{available},"total":4}}]}}}}"#);
+        assert_eq!(heard(&mut first).await, markers);
+        assert_eq!(heard(&mut second).await, markers);
+        sqlx::query("update connectors set status_name = 'Available', updated_at = now() where id = 1")
+            .execute(world.db())
+            .await
+            .unwrap();
+        world.app.live.hint(cloud::live::Hint { connectors: vec![1], ..Default::default() });
+    }
+}
+
+async fn heard(events: &mut futures_util::stream::BoxStream<'static, cloud::graphql::Event>) -> String {
+    let event = tokio::time::timeout(Duration::from_secs(5), futures_util::StreamExt::next(events)).await;
+    match event.expect("in time") {
+        Some(cloud::graphql::Event::Next(text)) => text.to_string(),
+        other => panic!("{other:?}"),
+    }
 }

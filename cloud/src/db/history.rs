@@ -41,7 +41,8 @@ pub enum Whose {
     PaidBy(i64),
 }
 
-const SELECT: &str = "select se.id, se.history_id, se.station, se.evse, se.tx_ref, se.user_id, se.started_at, se.stopped_at,
+const SELECT: &str =
+    "select se.id, se.history_id, se.station, se.evse, se.tx_ref, se.user_id, se.started_at, se.stopped_at,
         se.meter_start, se.meter_stop, se.energy_wh, se.stop_reason, s.address as site_address,
         c.connector_type_name as connector_type, b.currency, b.total_micros, b.lines
  from sessions se
@@ -77,7 +78,10 @@ pub async fn fetch(db: &PgPool, mut sql: QueryBuilder<Postgres>) -> sqlx::Result
 /// # Errors
 /// When the database does not answer.
 pub async fn page(db: &PgPool, user: i64, limit: i64, offset: i64) -> sqlx::Result<(i64, Vec<Session>)> {
-    let count = sqlx::query_scalar("select count(*) from sessions where user_id = $1").bind(user).fetch_one(db).await?;
+    let count = sqlx::query_scalar("select count(*) from sessions where user_id = $1")
+        .bind(user)
+        .fetch_one(db)
+        .await?;
     let mut sql = select(Whose::PaidBy(user));
     sql.push(" order by se.history_id desc limit ").push_bind(limit).push(" offset ").push_bind(offset);
     Ok((count, sql.build_query_as().fetch_all(db).await?))

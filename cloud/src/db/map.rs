@@ -1,8 +1,6 @@
 //! The map: how many connectors are free, per site and per kind. One statement each; read far more than anything else.
 
-use async_graphql::Value;
 use sqlx::PgPool;
-use sqlx::types::Json;
 
 /// Which connectors count. A bound that is `None` matches nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +22,10 @@ pub struct ConnectorFilter {
 pub struct Marker {
     /// The site.
     pub site_id: i64,
-    /// GeoJSON.
-    pub location: Json<Value>,
+    /// Where it is: degrees east
+    pub lon: f64,
+    /// and north.
+    pub lat: f64,
     /// Connectors that are free or about to be used.
     pub available: i64,
     /// Connectors that count.
@@ -60,7 +60,7 @@ pub struct ConnectorGroup {
 pub async fn markers(db: &PgPool, filter: &ConnectorFilter) -> sqlx::Result<Vec<Marker>> {
     // Grouped before the join: the sites' wide rows are read once each.
     sqlx::query_as(
-        "select s.id as site_id, s.location, c.available, c.total
+        "select s.id as site_id, coalesce(s.lon, 0) as lon, coalesce(s.lat, 0) as lat, c.available, c.total
          from (select site_id, count(*) as total,
                       count(*) filter (where status_name in ('Available', 'Preparing')) as available
                from connectors

@@ -23,6 +23,9 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::Config;
 
+/// A connection that was idle for so long may have lost its server.
+const RESTED: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Opens the pool and brings the schema up to date; several replicas may do so at once, Postgres' advisory lock orders them.
 ///
 /// # Errors
@@ -31,6 +34,14 @@ pub async fn open(config: &Config) -> anyhow::Result<PgPool> {
     let pool = PgPoolOptions::new()
         .max_connections(config.database.max_connections)
         .acquire_timeout(std::time::Duration::from_secs(10))
+        // A round trip before each statement would be a third of the small queries' time: only rested connections are tried.
+        .test_before_acquire(false)
+        .before_acquire(|connection, resting| {
+            Box::pin(async move {
+                let rested = resting.idle_for >= RESTED;
+                Ok(!rested || sqlx::Connection::ping(connection).await.is_ok())
+            })
+        })
         .connect(config.database_url.expose())
         .await
         .context("cannot connect to Postgres")?;

@@ -107,6 +107,17 @@ pub async fn owns_organization(tx: &mut PgConnection, id: i64, owner: Option<i64
     .await
 }
 
+/// Is it a time zone that Postgres knows?
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_timezone(tx: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from pg_timezone_names where name = $1)")
+        .bind(name)
+        .fetch_one(tx)
+        .await
+}
+
 /// An empty site.
 ///
 /// # Errors
@@ -217,7 +228,11 @@ pub async fn insert_charge_point(
 ///
 /// # Errors
 /// When its new identity is taken, or the database does not answer.
-pub async fn update_charge_point(tx: &mut PgConnection, id: i64, it: &ChargePointFields) -> sqlx::Result<bool> {
+pub async fn update_charge_point(
+    tx: &mut PgConnection,
+    id: i64,
+    it: &ChargePointFields,
+) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "with new as (
             select id, coalesce($2, charge_point_hardware_id) as hardware_id, coalesce($3, charge_point_name) as name,

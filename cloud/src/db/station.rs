@@ -56,7 +56,12 @@ pub async fn charge_point(db: &PgPool, id: i64, owner: Option<i64>) -> sqlx::Res
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn connector(db: &PgPool, id: i64, owner: Option<i64>, public: bool) -> sqlx::Result<Option<Target>> {
+pub async fn connector(
+    db: &PgPool,
+    id: i64,
+    owner: Option<i64>,
+    public: bool,
+) -> sqlx::Result<Option<Target>> {
     sqlx::query_as(
         "select c.site_id, cp.charge_point_hardware_id as station, c.connector_id as evse, g.id as gateway_id
          from connectors c join charge_points cp on cp.id = c.charge_point_id join sites s on s.id = c.site_id
@@ -75,7 +80,11 @@ pub async fn connector(db: &PgPool, id: i64, owner: Option<i64>, public: bool) -
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn running_at(db: &PgPool, connector: i64, owner: Option<i64>) -> sqlx::Result<Option<(Uuid, Uuid, String)>> {
+pub async fn running_at(
+    db: &PgPool,
+    connector: i64,
+    owner: Option<i64>,
+) -> sqlx::Result<Option<(Uuid, Uuid, String)>> {
     sqlx::query_as(
         "select se.id, se.gateway_id, se.station from sessions se left join sites s on s.id = se.site_id
          where se.connector_id = $1 and se.stopped_at is null
@@ -138,10 +147,12 @@ pub async fn connector_change(db: &PgPool, id: i64) -> sqlx::Result<Option<Conne
 /// # Errors
 /// When the database does not answer.
 pub async fn identity_exists(db: &PgPool, identity: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select exists (select from charge_points where lower(charge_point_hardware_id) = lower($1))")
-        .bind(identity)
-        .fetch_one(db)
-        .await
+    sqlx::query_scalar(
+        "select exists (select from charge_points where lower(charge_point_hardware_id) = lower($1))",
+    )
+    .bind(identity)
+    .fetch_one(db)
+    .await
 }
 
 /// A command to a station of one's own site, or one's own command, or anybody's.

@@ -84,7 +84,10 @@ pub async fn by_login(db: &PgPool, login: &str) -> sqlx::Result<Option<Account>>
 /// # Errors
 /// When the database does not answer.
 pub async fn standing(db: &PgPool, id: i64) -> sqlx::Result<Option<Standing>> {
-    sqlx::query_as("select role, is_active, token_version from users where id = $1").bind(id).fetch_optional(db).await
+    sqlx::query_as("select role, is_active, token_version from users where id = $1")
+        .bind(id)
+        .fetch_optional(db)
+        .await
 }
 
 /// One person.
@@ -133,7 +136,12 @@ pub struct Token {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn add_token(db: &mut PgConnection, user: i64, token: &str, kind: &str) -> sqlx::Result<Option<Token>> {
+pub async fn add_token(
+    db: &mut PgConnection,
+    user: i64,
+    token: &str,
+    kind: &str,
+) -> sqlx::Result<Option<Token>> {
     sqlx::query("insert into id_tokens (user_id, token, kind) values ($1, $2, $3) on conflict (lower(token)) do nothing")
         .bind(user)
         .bind(token)

@@ -1,10 +1,16 @@
 //! What a map shows: sites with free and total connectors, and one site's connectors by kind. Public, and live.
 
-use async_graphql::{Context, InputObject, Json, MaybeUndefined, Object, SimpleObject, Subscription};
+use std::sync::LazyLock;
+
+use async_graphql::indexmap::IndexMap;
+use async_graphql::{
+    Context, InputObject, Json, MaybeUndefined, Name, Object, SimpleObject, Subscription, Value,
+};
 
 use super::app;
 use super::error::{Fault, Result};
 use super::live::{self, Live};
+use super::rows::{Flat, Rows, optional};
 use super::scalar::{Float, JsonValue};
 use crate::App;
 use crate::db::map::{self, ConnectorFilter};
@@ -76,6 +82,34 @@ pub(super) struct SiteResponse {
     total: Option<Float>,
 }
 
+impl Flat for ConnectorsOnMarkerResponse {
+    fn value(&self, field: &str) -> Value {
+        match field {
+            "siteid" => self.siteid.into(),
+            "location" => self.location.0.clone(),
+            "available" => optional(self.available),
+            "total" => optional(self.total),
+            _ => Value::Null,
+        }
+    }
+}
+
+impl Flat for SiteResponse {
+    fn value(&self, field: &str) -> Value {
+        match field {
+            "connector_type" => optional(self.connector_type.clone()),
+            "power" => optional(self.power),
+            "price" => optional(self.price),
+            "site_name" => optional(self.site_name.clone()),
+            "site_address" => optional(self.site_address.clone()),
+            "available" => optional(self.available),
+            "available_ids" => optional(self.available_ids.clone()),
+            "total" => optional(self.total),
+            _ => Value::Null,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct MapQuery;
 
@@ -87,7 +121,7 @@ impl MapQuery {
         &self,
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
-    ) -> Result<Vec<ConnectorsOnMarkerResponse>> {
+    ) -> Result<Rows<ConnectorsOnMarkerResponse>> {
         markers(app(ctx), &input.filter()?).await
     }
 
@@ -97,7 +131,7 @@ impl MapQuery {
         &self,
         ctx: &Context<'_>,
         input: InputFilterSiteDto,
-    ) -> Result<Vec<SiteResponse>> {
+    ) -> Result<Rows<SiteResponse>> {
         groups(app(ctx), input.site()?, &input.filter()?).await
     }
 }
@@ -114,7 +148,7 @@ impl MapSubscription {
         &self,
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
-    ) -> Result<Live<Vec<ConnectorsOnMarkerResponse>>> {
+    ) -> Result<Live<Rows<ConnectorsOnMarkerResponse>>> {
         let (app, filter) = (app(ctx).clone(), input.filter()?);
         Ok(live::states(
             app.live.connectors(),
@@ -133,7 +167,7 @@ impl MapSubscription {
         &self,
         ctx: &Context<'_>,
         input: InputFilterSiteDto,
-    ) -> Result<Live<Vec<SiteResponse>>> {
+    ) -> Result<Live<Rows<SiteResponse>>> {
         let (app, site, filter) = (app(ctx).clone(), input.site()?, input.filter()?);
         Ok(live::states(
             app.live.connectors(),
@@ -146,19 +180,19 @@ impl MapSubscription {
     }
 }
 
-async fn markers(app: &App, filter: &ConnectorFilter) -> Result<Vec<ConnectorsOnMarkerResponse>> {
+async fn markers(app: &App, filter: &ConnectorFilter) -> Result<Rows<ConnectorsOnMarkerResponse>> {
     let rows = map::markers(&app.db, filter).await?;
     let shown = rows.into_iter().map(|row| ConnectorsOnMarkerResponse {
         siteid: row.site_id.into(),
-        location: JsonValue(row.location.0),
+        location: point(row.lon, row.lat),
         available: Some(row.available.into()),
         total: Some(row.total.into()),
     });
-    Ok(shown.collect())
+    Ok(Rows(shown.collect()))
 }
 
-async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Result<Vec<SiteResponse>> {
-    let Some(site) = site else { return Ok(Vec::new()) };
+async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Result<Rows<SiteResponse>> {
+    let Some(site) = site else { return Ok(Rows(Vec::new())) };
     let rows = map::groups(&app.db, site, filter).await?;
     let shown = rows.into_iter().map(|row| SiteResponse {
         connector_type: row.connector_type,
@@ -170,7 +204,7 @@ async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Resul
         available_ids: row.available_ids.map(|ids| ids.into_iter().map(Float::from).collect()),
         total: Some(row.total.into()),
     });
-    Ok(shown.collect())
+    Ok(Rows(shown.collect()))
 }
 
 impl InputFilterMarkersDto {
@@ -200,6 +234,18 @@ impl InputFilterSiteDto {
         self.site_id.map(|id| super::row_id(id, "siteId")).transpose()
     }
 }
+
+/// A site's place as GeoJSON.
+fn point(lon: f64, lat: f64) -> JsonValue {
+    let coordinates = Value::List(vec![Float(lon).into(), Float(lat).into()]);
+    JsonValue(Value::Object(IndexMap::from([
+        (TYPE.clone(), Value::from("Point")),
+        (COORDINATES.clone(), coordinates),
+    ])))
+}
+
+static TYPE: LazyLock<Name> = LazyLock::new(|| Name::new("type"));
+static COORDINATES: LazyLock<Name> = LazyLock::new(|| Name::new("coordinates"));
 
 fn bound(asked: &MaybeUndefined<f64>, default: f64) -> Option<f64> {
     match asked {

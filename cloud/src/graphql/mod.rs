@@ -18,6 +18,7 @@ mod map;
 mod onboarding;
 mod progress;
 mod request;
+mod rows;
 mod saving;
 mod scalar;
 mod status;

@@ -86,6 +86,11 @@ impl Saving<'_> {
         {
             return Err(Fault::no_such("Organization", organization));
         }
+        if let Some(zone) = &input.fields.timezone
+            && !site::is_timezone(self.tx, zone).await?
+        {
+            return Err(Fault::BadInput(format!("data.timezone {zone:?} is no IANA time zone.")));
+        }
         if site::update(self.tx, id, &input.fields).await? || input.id.is_none() {
             self.touched.sites.push(id);
         }

@@ -38,6 +38,12 @@ impl From<i64> for Float {
     }
 }
 
+impl From<Float> for Value {
+    fn from(number: Float) -> Value {
+        number.value()
+    }
+}
+
 impl OutputType for Float {
     fn type_name() -> Cow<'static, str> {
         <f64 as OutputType>::type_name()

@@ -3,7 +3,7 @@
 //! Apps send numbers as text and text as numbers, so both are taken. A field that is left out, or null, is kept.
 
 use rust_decimal::Decimal;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shared::id::StationId;
 use shared::units::Currency;
 
@@ -224,17 +224,17 @@ impl<'a> Reader<'a> {
 
     fn point(&self, name: &str) -> Result<Option<async_graphql::Value>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let place = |at: usize, most: f64| {
-            value["coordinates"][at].as_f64().is_some_and(|degrees| degrees.abs() <= most)
-        };
-        let is_point = value["type"] == "Point" && place(0, 180.0) && place(1, 90.0);
-        if !is_point {
+        let (lon, lat) = (&value["coordinates"][0], &value["coordinates"][1]);
+        let within =
+            |degrees: &Value, most: f64| degrees.as_f64().is_some_and(|degrees| degrees.abs() <= most);
+        if value["type"] != "Point" || !within(lon, 180.0) || !within(lat, 90.0) {
             return Err(self.wrong(
                 name,
                 "must be a GeoJSON Point, {\"type\": \"Point\", \"coordinates\": [longitude, latitude]}",
             ));
         }
-        async_graphql::Value::from_json(value.clone())
+        // Nothing but the point: a height or a foreign member would never be shown again.
+        async_graphql::Value::from_json(json!({"type": "Point", "coordinates": [lon, lat]}))
             .map(Some)
             .map_err(|error| Fault::Internal(error.into()))
     }
@@ -255,7 +255,6 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn told(data: serde_json::Value) -> String {
         match SiteInput::read(&data) {
