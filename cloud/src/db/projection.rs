@@ -50,6 +50,8 @@ pub async fn sessions_started(
               and p.charge_point_hardware_id = u.station and p.site_id = $2
          left join connectors c on c.charge_point_id = p.id and c.connector_id = u.evse
          left join id_tokens t on lower(t.token) = lower(trim(u.token))
+         -- ids sort by time, and apps sort by the numbers that are given here
+         order by u.id
          on conflict (id) do nothing",
     )
     .bind(origin.gateway.0)

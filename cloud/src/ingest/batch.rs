@@ -96,6 +96,7 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
     }
     cursor::advance(&mut tx, gateway, epoch, lane, watermark).await?;
     tx.commit().await?;
+    fault_after_commit();
     for reason in done.parked {
         metrics::counter!("quarantined_total", "reason" => reason).increment(1);
     }
@@ -288,4 +289,11 @@ fn orphaned<'a>(lane: Lane, records: &[Numbered<'a>], orphans: &HashSet<SessionI
 fn is_about_a_value(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
+/// Stories kill the replica at its worst moment: committed, nobody told. Not in release builds.
+fn fault_after_commit() {
+    if cfg!(debug_assertions) && crate::config::fault("cloud.after_commit") {
+        std::process::abort();
+    }
 }
