@@ -92,13 +92,14 @@ async fn from_app(stage: &Stage, operation: &str, connector: Value) -> Result<()
     Ok(())
 }
 
-/// The first free connector that the app shows at the site; a car that is plugged in waits at it.
+/// The connector of the first station, once the app shows all of them as free; a car that is plugged in waits at it.
 async fn free_connector(stage: &Stage) -> Result<Value> {
     let map = "query($input: InputFilterSiteDto!) { getFilteredSite(input: $input) { available_ids } }";
     let input = json!({ "input": { "siteId": stage.house.site.id, "connectorTypesSelected": ["Type 2"] } });
     wait::until("a free connector on the map", SOON, || async {
         let answer = stage.house.driver.ask(map, input.clone()).await.ok()?;
-        answer.pointer("/getFilteredSite/0/available_ids/0").cloned()
+        let free = answer.pointer("/getFilteredSite/0/available_ids")?.as_array()?;
+        (free.len() == stage.chargers.len()).then(|| free[0].clone())
     })
     .await
 }
