@@ -28,21 +28,20 @@ pub const CHANNEL: &str = "documents";
 /// # Errors
 /// As any statement.
 pub async fn refresh(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<()> {
-    for gateway in rows::gateways_of(tx, Some(site_id)).await? {
+    for gateway in rows::gateways_of(tx, site_id).await? {
         refresh_gateway(tx, gateway, site_id).await?;
     }
     Ok(())
 }
 
-/// To be called in the transaction that changed tokens or users: they hold at every site.
+/// To be called in the transaction that changed tokens or users: they hold at every site, so the list is built once.
 ///
 /// # Errors
 /// As any statement.
 pub async fn refresh_all(tx: &mut PgConnection) -> sqlx::Result<()> {
-    for (gateway, site_id) in rows::gateways_with_sites(tx).await? {
-        refresh_gateway(tx, gateway, site_id).await?;
-    }
-    Ok(())
+    let body = DocumentBody::Tokens(tokens(tx).await?);
+    let changed = rows::store_for_all(tx, &body, &v1::hash(&body)).await?;
+    announce(tx, &changed).await
 }
 
 /// Rebuilds one gateway's documents, and has those pushed that became others.
@@ -59,9 +58,16 @@ pub async fn refresh_gateway(tx: &mut PgConnection, gateway: GatewayId, site_id:
     for body in &bodies {
         changed |= rows::store(tx, gateway, body, &v1::hash(body)).await?;
     }
-    if changed {
-        sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(gateway.to_string()).execute(tx).await?;
-    }
+    if changed { announce(tx, &[gateway]).await } else { Ok(()) }
+}
+
+async fn announce(tx: &mut PgConnection, gateways: &[GatewayId]) -> sqlx::Result<()> {
+    let ids: Vec<String> = gateways.iter().map(GatewayId::to_string).collect();
+    sqlx::query("select pg_notify($1, id) from unnest($2::text[]) u (id)")
+        .bind(CHANNEL)
+        .bind(ids)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

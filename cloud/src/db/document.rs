@@ -27,24 +27,14 @@ pub struct ConnectorRow {
     pub currency: String,
 }
 
-/// The gateways that serve a site, or all.
-pub async fn gateways_of(tx: &mut PgConnection, site_id: Option<i64>) -> sqlx::Result<Vec<GatewayId>> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(
-        "select id from gateways where revoked_at is null and ($1::bigint is null or site_id = $1) order by id",
-    )
-    .bind(site_id)
-    .fetch_all(tx)
-    .await?;
-    Ok(ids.into_iter().map(GatewayId).collect())
-}
-
-/// All gateways, each with its site.
-pub async fn gateways_with_sites(tx: &mut PgConnection) -> sqlx::Result<Vec<(GatewayId, i64)>> {
-    let rows: Vec<(Uuid, i64)> =
-        sqlx::query_as("select id, site_id from gateways where revoked_at is null order by id")
+/// The gateways that serve a site.
+pub async fn gateways_of(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<GatewayId>> {
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select id from gateways where revoked_at is null and site_id = $1 order by id")
+            .bind(site_id)
             .fetch_all(tx)
             .await?;
-    Ok(rows.into_iter().map(|(id, site)| (GatewayId(id), site)).collect())
+    Ok(ids.into_iter().map(GatewayId).collect())
 }
 
 /// The stations of a site that may connect.
@@ -135,6 +125,28 @@ pub async fn store(
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Stores a document that is the same for all gateways. Returns those whose version rose.
+pub async fn store_for_all(
+    tx: &mut PgConnection,
+    body: &DocumentBody,
+    hash: &[u8; 32],
+) -> sqlx::Result<Vec<GatewayId>> {
+    let changed: Vec<Uuid> = sqlx::query_scalar(
+        "insert into documents (gateway_id, name, version, hash, body)
+         select id, $1, 1, $2, $3 from gateways where revoked_at is null order by id
+         on conflict (gateway_id, name) do update
+         set version = documents.version + 1, hash = excluded.hash, body = excluded.body, updated_at = now()
+         where documents.hash <> excluded.hash
+         returning gateway_id",
+    )
+    .bind(body.name())
+    .bind(&hash[..])
+    .bind(postcard::to_stdvec(body).expect("wire types always serialise"))
+    .fetch_all(tx)
+    .await?;
+    Ok(changed.into_iter().map(GatewayId).collect())
 }
 
 /// Takes note of what a gateway says it works by. A version above ours (we were restored from a backup) raises ours, because

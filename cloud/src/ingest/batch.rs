@@ -240,9 +240,7 @@ async fn project_billing(
     }
     hint.sessions.extend(changes.starts.iter().map(|it| it.session.0).chain(settled));
     for result in &changes.results {
-        if command::finish(tx, origin.gateway, result).await? {
-            hint.commands.push(result.id.0);
-        }
+        command::finish(tx, origin.gateway, result).await?;
     }
     for alarm in &changes.alarms {
         alarm::raise(tx, origin.gateway, Some(origin.site_id), alarm).await?;

@@ -17,7 +17,6 @@ use super::uplink::Uplink;
 use crate::db::gateway::Gateway;
 use crate::db::record::Origin;
 use crate::db::{command as commands, cursor, document};
-use crate::live::Hint;
 use crate::{App, clock, command, documents};
 
 /// A batch every now and then is enough to say that a gateway lives.
@@ -166,12 +165,8 @@ impl Worker {
     /// The fast copy of a result. The lasting one comes in the billing lane and then changes nothing.
     async fn result(&self, id: GatewayId, result: &CommandResult) -> sqlx::Result<()> {
         let mut tx = self.app.db.begin().await?;
-        let first = command::finish(&mut tx, id, result).await?;
-        tx.commit().await?;
-        if first {
-            self.app.live.hint(Hint { commands: vec![result.id.0], ..Hint::default() });
-        }
-        Ok(())
+        command::finish(&mut tx, id, result).await?;
+        tx.commit().await
     }
 }
 

@@ -1,6 +1,8 @@
 //! A cloud replica with its embedded broker over a real database, and a gateway that says exactly what a test wants.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails loudly")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cloud::{Config, config::Secret, gateways, live};
@@ -15,6 +17,7 @@ use shared::sync::v1::PerLane;
 use shared::sync::{Batch, ClockQuality, Down, FrameKey, Header, Hello, Record, Topic, Up, UpTopic, Welcome};
 use shared::units::{Timestamp, Wh};
 use sqlx::PgPool;
+use stack::mosquitto::Mosquitto;
 use stack::postgres::Postgres;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,9 +37,19 @@ pub(crate) struct House {
     pub(crate) http: String,
     pub(crate) mqtt: u16,
     pub(crate) site: i64,
+    config: Config,
     replica: JoinHandle<anyhow::Result<()>>,
-    _dir: TempDir,
+    mosquitto: Option<Mosquitto>,
+    dir: TempDir,
     _postgres: Postgres,
+}
+
+async fn config(dir: &TempDir, postgres: &Postgres) -> Config {
+    let url = postgres.create_database().await.unwrap();
+    let mut config =
+        Config { database_url: Secret::new(&url), data_dir: dir.path().join("cloud"), ..Config::default() };
+    config.http.listen.set_port(0);
+    config
 }
 
 impl House {
@@ -44,20 +57,32 @@ impl House {
     pub(crate) async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let postgres = Postgres::start(dir.path()).await.unwrap();
-        let url = postgres.create_database().await.unwrap();
-        let mut config = Config {
-            database_url: Secret::new(&url),
-            data_dir: dir.path().join("cloud"),
-            ..Config::default()
-        };
-        config.http.listen.set_port(0);
+        let mut config = config(&dir, &postgres).await;
         config.mqtt.listen.set_port(0);
+        Self::start(dir, postgres, config, None).await
+    }
+
+    /// The same with mosquitto as the broker.
+    pub(crate) async fn with_mosquitto() -> Self {
+        let dir = TempDir::new().unwrap();
+        let postgres = Postgres::start(dir.path()).await.unwrap();
+        let mut config = config(&dir, &postgres).await;
+        config.mqtt.password = Some(Secret::new("of the replicas"));
         let db = cloud::db::open(&config).await.unwrap();
-        let listening = config.data_dir.join("listening.json");
-        let replica = tokio::spawn(cloud::run(config));
+        cloud::gateways::mosquitto::write(&config, &db, dir.path()).await.unwrap();
+        let mut mosquitto = Mosquitto::prepare(dir.path()).unwrap();
+        mosquitto.restart().await.unwrap();
+        config.mqtt.url = Some(format!("mqtt://{}", mosquitto.address()));
+        Self::start(dir, postgres, config, Some(mosquitto)).await
+    }
+
+    async fn start(dir: TempDir, postgres: Postgres, config: Config, mosquitto: Option<Mosquitto>) -> Self {
+        let db = cloud::db::open(&config).await.unwrap();
+        let file = config.data_dir.join("listening.json");
+        let replica = tokio::spawn(cloud::run(config.clone()));
         let listening: Value = timeout(SOON, async {
             loop {
-                match std::fs::read(&listening) {
+                match std::fs::read(&file) {
                     Ok(bytes) => break serde_json::from_slice(&bytes).unwrap(),
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
@@ -65,18 +90,27 @@ impl House {
         })
         .await
         .expect("the replica starts");
-        let site = furnish(&db).await;
-        let mqtt: std::net::SocketAddr = listening["mqtt"].as_str().unwrap().parse().unwrap();
+        let gate = || listening["mqtt"].as_str().unwrap().parse().unwrap();
+        let mqtt: SocketAddr = mosquitto.as_ref().map_or_else(gate, Mosquitto::address);
         Self {
             live: live::Hub::start(db.clone(), CancellationToken::new()),
             http: listening["http"].as_str().unwrap().into(),
             mqtt: mqtt.port(),
+            site: furnish(&db).await,
+            config,
             db,
-            site,
             replica,
-            _dir: dir,
+            mosquitto,
+            dir,
             _postgres: postgres,
         }
+    }
+
+    /// Tells mosquitto of gateways that were enrolled since.
+    pub(crate) async fn tell_mosquitto(&self) {
+        cloud::gateways::mosquitto::write(&self.config, &self.db, self.dir.path()).await.unwrap();
+        self.mosquitto.as_ref().unwrap().reload().unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 
     /// A box that was just enrolled; not connected.
