@@ -9,7 +9,7 @@ use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
-use super::session::{RunningSession, StartFact};
+use super::sessions::RunningSession;
 
 /// One connection of a station. A station that connects again has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,19 @@ pub enum StationFact {
     },
     /// A session ended.
     Stop(StopFact),
+}
+
+/// A station's word that a session began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFact {
+    /// Where.
+    pub evse: EvseNo,
+    /// For whom.
+    pub token: IdToken,
+    /// The register, if told.
+    pub meter_start: Option<Wh>,
+    /// When, by the station's clock, if it has one.
+    pub at: Option<Timestamp>,
 }
 
 /// A station's word that a session ended.

@@ -9,6 +9,8 @@ mod command;
 mod input;
 mod live;
 mod session;
+mod sessions;
+mod tariffs;
 #[cfg(test)]
 mod tests;
 mod tx_ref;
@@ -24,11 +26,12 @@ use shared::units::Timestamp;
 
 pub use authorize::Tokens;
 pub use input::{
-    Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StationFact, StopFact, StoredCommand,
-    Write,
+    Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StartFact, StationFact, StopFact,
+    StoredCommand, Write,
 };
 pub use live::{Connector, Station};
-pub use session::{Recall, RunningSession, Sessions, StartFact, StartKey, Tariffs};
+pub use sessions::{Recall, RunningSession, Sessions, StartKey};
+pub use tariffs::Tariffs;
 pub use tx_ref::TxRefs;
 
 /// Source of UUIDv7 bits: seeded once by the shell, so that the core stays repeatable in tests.

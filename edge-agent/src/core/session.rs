@@ -1,186 +1,18 @@
 //! Sessions: started, metered, stopped, priced. Every message about one may come twice, late, or after a restart, so each
 //! has a key from its content and a repeat gets the same answer and makes no new fact.
 
-use std::collections::{BTreeSet, HashMap};
-
-use serde::{Deserialize, Serialize};
 use shared::id::{EvseNo, SessionId, StationId, StationTxRef};
-use shared::model::document::TariffsDoc;
 use shared::model::event::{Event, SessionMetered, SessionPriced, StopUnmatched};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason};
-use shared::model::{AuthStatus, IdToken, MeterReading, Session};
+use shared::model::{AuthStatus, MeterReading, Session};
 use shared::tariff::{self, Tariff};
-use shared::units::{Timestamp, Wh};
+use shared::units::Timestamp;
 
 use super::authorize::Decision;
-use super::{Core, Effects, Reply, StationFact, StopFact, Write};
-
-/// Closed sessions kept in memory for late repeats; older ones are recalled from the database.
-const REMEMBERED: usize = 10_000;
-
-/// How long a session may go on without its stop after another one began on its EVSE (QUIRKS: orphans of a power loss).
-const SUPERSEDED_GRACE_MS: i64 = 15 * 60 * 1000;
-
-/// A station's word that a session began.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartFact {
-    /// Where.
-    pub evse: EvseNo,
-    /// For whom.
-    pub token: IdToken,
-    /// The register, if told.
-    pub meter_start: Option<Wh>,
-    /// When, by the station's clock, if it has one.
-    pub at: Option<Timestamp>,
-}
-
-/// What makes two starts the same start, whatever their message ids: station, EVSE, token, time and register.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct StartKey(pub String);
-
-impl StartKey {
-    /// The key of a start. A start without a time has no key of its own and counts as new.
-    pub fn of(station: &StationId, start: &StartFact) -> Option<Self> {
-        let at = start.at?;
-        let meter = start.meter_start.unwrap_or_default();
-        Some(StartKey(format!("{station}/{}/{}/{}/{}", start.evse, start.token.folded(), at.0, meter.0)))
-    }
-}
-
-/// A session with what the gateway needs to go on with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningSession {
-    /// The session.
-    pub session: Session,
-    /// The key of its start.
-    pub start_key: Option<StartKey>,
-    /// The tariff that it is priced by, kept because the list may change while it runs.
-    pub tariff: Option<Tariff>,
-    /// When another session began on its EVSE, if one did.
-    pub superseded_at: Option<Timestamp>,
-}
-
-/// The sessions in memory, found by every name they have.
-#[derive(Debug, Default)]
-pub struct Sessions {
-    by_id: HashMap<SessionId, RunningSession>,
-    by_tx_ref: HashMap<(StationId, StationTxRef), SessionId>,
-    by_start: HashMap<StartKey, SessionId>,
-    open: HashMap<(StationId, EvseNo), Vec<SessionId>>,
-    closed: BTreeSet<SessionId>,
-}
-
-impl Sessions {
-    /// Takes in a session, or its new state.
-    pub fn insert(&mut self, running: RunningSession) {
-        let (id, start) = (running.session.id(), &running.session.start);
-        let place = (start.station.clone(), start.evse);
-        self.by_tx_ref.insert((start.station.clone(), start.tx_ref.clone()), id);
-        if let Some(key) = &running.start_key {
-            self.by_start.insert(key.clone(), id);
-        }
-        let open = self.open.entry(place).or_default();
-        open.retain(|other| *other != id);
-        if running.session.is_open() {
-            open.push(id);
-        } else {
-            self.closed.insert(id);
-        }
-        self.by_id.insert(id, running);
-        if self.closed.len() > REMEMBERED
-            && let Some(oldest) = self.closed.pop_first()
-        {
-            self.forget(oldest);
-        }
-    }
-
-    fn forget(&mut self, id: SessionId) {
-        let Some(old) = self.by_id.remove(&id) else { return };
-        self.by_tx_ref.remove(&(old.session.start.station.clone(), old.session.start.tx_ref.clone()));
-        if let Some(key) = old.start_key {
-            self.by_start.remove(&key);
-        }
-    }
-
-    /// The session of an id.
-    pub fn get(&self, id: SessionId) -> Option<&RunningSession> {
-        self.by_id.get(&id)
-    }
-
-    /// The session that began with this start.
-    pub fn by_start(&self, key: &StartKey) -> Option<&RunningSession> {
-        self.by_start.get(key).and_then(|id| self.get(*id))
-    }
-
-    /// The session that a station means by a reference. Another station's session is never meant.
-    pub fn by_tx_ref(&self, station: &StationId, tx_ref: &StationTxRef) -> Option<&RunningSession> {
-        self.by_tx_ref.get(&(station.clone(), tx_ref.clone())).and_then(|id| self.get(*id))
-    }
-
-    /// The newest open session of an EVSE.
-    pub fn open_at(&self, station: &StationId, evse: EvseNo) -> Option<&RunningSession> {
-        self.open.get(&(station.clone(), evse)).and_then(|ids| ids.last()).and_then(|id| self.get(*id))
-    }
-
-    /// All open sessions, in no order.
-    pub fn open(&self) -> impl Iterator<Item = &RunningSession> {
-        self.open.values().flatten().filter_map(|id| self.get(*id))
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let superseded = self.open.values().filter(|ids| ids.len() > 1).flatten();
-        superseded
-            .filter_map(|id| self.get(*id)?.superseded_at)
-            .map(|at| at.plus_millis(SUPERSEDED_GRACE_MS))
-            .min()
-    }
-}
-
-/// The site's tariffs.
-#[derive(Debug, Default)]
-pub struct Tariffs {
-    assigned: HashMap<(StationId, EvseNo), Tariff>,
-}
-
-impl Tariffs {
-    /// The tariffs of a document. An assignment to a tariff that is not in it counts as none.
-    pub fn new(document: TariffsDoc) -> Self {
-        let tariff_at =
-            |place: u32| usize::try_from(place).ok().and_then(|p| document.tariffs.get(p)).cloned();
-        let assigned = document.assigned.into_iter();
-        Tariffs {
-            assigned: assigned.filter_map(|a| Some(((a.station, a.evse), tariff_at(a.tariff)?))).collect(),
-        }
-    }
-
-    fn of(&self, station: &StationId, evse: EvseNo) -> Option<&Tariff> {
-        self.assigned.get(&(station.clone(), evse))
-    }
-}
+use super::sessions::{RunningSession, SUPERSEDED_GRACE_MS, StartKey, meant};
+use super::{Core, Effects, Reply, StartFact, StopFact, Write};
 
 impl Core {
-    /// A session that may be needed to judge an input but is not in memory: the shell looks it up first.
-    pub fn recall_needed(&self, station: &StationId, fact: &StationFact) -> Option<Recall> {
-        match fact {
-            StationFact::Start(start) => {
-                let key = StartKey::of(station, start)?;
-                self.sessions.by_start(&key).is_none().then_some(Recall::Start(key))
-            }
-            StationFact::Stop(StopFact { tx_ref: Some(tx_ref), .. })
-            | StationFact::Readings { tx_ref: Some(tx_ref), .. } => {
-                let known = self.sessions.by_tx_ref(station, tx_ref).is_some();
-                (!known && meant(tx_ref)).then(|| Recall::TxRef(station.clone(), tx_ref.clone()))
-            }
-            StationFact::Connected
-            | StationFact::Disconnected
-            | StationFact::Booted(_)
-            | StationFact::Status(_)
-            | StationFact::Authorize { .. }
-            | StationFact::Readings { .. }
-            | StationFact::Stop(_) => None,
-        }
-    }
-
     pub(super) fn start(
         &mut self,
         now: Timestamp,
@@ -396,20 +228,6 @@ impl Core {
         fx.writes.push(Write::Session(Box::new(running.clone())));
         self.sessions.insert(running);
     }
-}
-
-/// A session to look up in the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recall {
-    /// By the key of its start.
-    Start(StartKey),
-    /// By its station and reference.
-    TxRef(StationId, StationTxRef),
-}
-
-/// Is this a reference that we may have minted? Stations send 0 or -1 for "I have none".
-fn meant(tx_ref: &StationTxRef) -> bool {
-    tx_ref.0.parse::<i64>().map_or(!tx_ref.0.is_empty(), |number| number > 0)
 }
 
 /// Folds readings into a session; `true` when one of them was news. A reading without a time of its own comes as `now`.
