@@ -2,8 +2,8 @@
 //!
 //! Bare, rumqttd 0.20 has no access rules, one silent TLS client blocks its listener, a client id with a `/` or a `$share`
 //! subscription can kill it, and it cannot be restarted within a process. So it listens on a random loopback port behind a
-//! password that only this process knows; the [`gate`] lets through what our protocol needs and nothing else; and a
-//! [`watchdog`] sends a message around every few seconds and ends the process when it does not return: the supervisor then
+//! password that only this process knows; the gate lets through what our protocol needs and nothing else; and a
+//! watchdog sends a message around every few seconds and ends the process when it does not return: the supervisor then
 //! starts a fresh one. No truth is lost with it, because none is in it (see `shared::sync`).
 
 mod acl;
