@@ -30,6 +30,13 @@ impl Mosquitto {
         Ok(Self { dir: dir.to_owned(), address, process: None })
     }
 
+    /// Starts it where `passwords` and `acl` are written already.
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let mut broker = Self::prepare(dir)?;
+        broker.restart().await?;
+        Ok(broker)
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -2,27 +2,38 @@
 //!
 //! `cargo test -p stack` does not build the agent and the cloud, so a test could silently run yesterday's binary.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 
 /// The path of one of the workspace's programs, built in the profile of the current one.
 pub fn find(name: &str) -> Result<PathBuf> {
+    static FRESH: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let path = profile_dir()?.join(name);
+    let mut fresh = FRESH.lock().unwrap_or_else(PoisonError::into_inner);
+    // Once per run: an edit in the middle of it is for the next one.
+    if !fresh.contains(name) {
+        check_fresh(name, &path)?;
+        fresh.insert(name.to_owned());
+    }
+    Ok(path)
+}
+
+fn check_fresh(name: &str, path: &Path) -> Result<()> {
     let Ok(built) = path.metadata().and_then(|meta| meta.modified()) else {
         bail!("{} is not built: run `cargo build --workspace`", path.display());
     };
     for sources in ["shared/src", &format!("{name}/src")] {
-        let sources = repository().join(sources);
         ensure!(
-            newest(&sources)? <= built,
-            "{} is older than {}: run `cargo build --workspace`",
-            path.display(),
-            sources.display()
+            newest(&repository().join(sources))? <= built,
+            "{} is older than {sources}: run `cargo build --workspace`",
+            path.display()
         );
     }
-    Ok(path)
+    Ok(())
 }
 
 /// `target/`, whatever it is called.

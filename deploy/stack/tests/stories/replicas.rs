@@ -1,7 +1,7 @@
 //! Replicas remember nothing of their own: what one takes in, the subscribers of another see at once.
 
-use serde_json::json;
-use stack::house::BrokerKind;
+use serde_json::{Value, json};
+use stack::house::{BrokerKind, whole};
 
 use crate::story::{Charging, SOON, Story};
 
@@ -26,12 +26,12 @@ async fn sees_it(story: &Story) {
     let mut live = replica.graphql().subscribe(SITE, input).await.unwrap();
     let mut station = story.station("S1").await;
     let available =
-        |wanted: f64| move |event: &serde_json::Value| event["siteUpdated"][0]["available"] == json!(wanted);
-    live.first(SOON, available(1.0)).await.unwrap();
+        |wanted| move |event: &Value| whole(&event["siteUpdated"][0]["available"]) == Some(wanted);
+    live.first(SOON, available(1)).await.unwrap();
     let transaction = station.start(&story.site.id_tag, 0).await;
-    live.first(SOON, available(0.0)).await.unwrap();
+    live.first(SOON, available(0)).await.unwrap();
     station.stop(transaction, 100).await;
-    live.first(SOON, available(1.0)).await.unwrap();
+    live.first(SOON, available(1)).await.unwrap();
 }
 
 #[tokio::test]
