@@ -11,7 +11,7 @@ use stack::house::PRICE_MICROS;
 use stack::wait;
 
 use crate::screen::say;
-use crate::stage::Stage;
+use crate::stage::{OURS, Stage};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -52,7 +52,10 @@ async fn history(stage: &Stage) -> Result<Vec<Shown>> {
     let query = "{ userChargingHistory(input: { paging: { limit: 100, offset: 0 } }) {
         data { transactionId chargePointHardwareId energyWh bill { currency total } } } }";
     let mut answer = stage.house.driver.ask(query, json!({})).await?;
-    Ok(serde_json::from_value(answer["userChargingHistory"]["data"].take())?)
+    let mut shown: Vec<Shown> = serde_json::from_value(answer["userChargingHistory"]["data"].take())?;
+    // Others may have joined and charge with the driver's card, too.
+    shown.retain(|session| OURS.contains(&session.charge_point_hardware_id.as_str()));
+    Ok(shown)
 }
 
 impl Shown {

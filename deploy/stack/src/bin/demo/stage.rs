@@ -15,7 +15,7 @@ use crate::env;
 use crate::screen::say;
 
 /// The stations that we simulate.
-const OURS: [&str; 3] = ["PIER-1", "PIER-2", "PIER-3"];
+pub(crate) const OURS: [&str; 3] = ["PIER-1", "PIER-2", "PIER-3"];
 /// Further stations that anyone may join as: CP001, CP002 ….
 const FREE: usize = 50;
 
