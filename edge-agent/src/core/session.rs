@@ -164,9 +164,10 @@ impl Core {
         stopped: SessionStopped,
         fx: &mut Effects,
     ) {
-        running.session.stopped(&stopped);
-        let session = stopped.session;
-        fx.event(Event::SessionStopped(stopped));
+        let event = Event::SessionStopped(stopped);
+        running.session.apply(&event);
+        fx.event(event);
+        let session = running.session.id();
         if let Some(tariff) = &running.tariff {
             let cost = tariff::price(&running.session, tariff, now);
             fx.event(Event::SessionPriced(SessionPriced { session, tariff: tariff.reference(), cost }));
@@ -238,10 +239,11 @@ fn take_readings(now: Timestamp, session: &mut Session, readings: &[MeterReading
         .filter(|reading| !reading.is_empty() && reading.taken_at <= now.plus_millis(86_400_000))
     {
         let before = session.last;
-        session.metered(reading);
+        let event = Event::SessionMetered(SessionMetered { session: session.id(), reading: *reading });
+        session.apply(&event);
         if session.last != before {
             news = true;
-            fx.event(Event::SessionMetered(SessionMetered { session: session.id(), reading: *reading }));
+            fx.event(event);
         }
     }
     news

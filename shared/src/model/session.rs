@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
 use super::meter::MeterReading;
 use super::token::{AuthStatus, AuthorisedBy, IdToken};
 use crate::id::{CommandId, EvseNo, SessionId, StationId, StationTxRef, TariffId};
@@ -151,6 +152,28 @@ impl Session {
         self.end.is_none()
     }
 
+    /// Folds a fact into the state. Facts about other sessions, and those that say nothing about its course, change nothing;
+    /// neither does a repeat.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::SessionMetered(metered) if metered.session == self.id() => self.metered(&metered.reading),
+            Event::SessionStopped(stop) if stop.session == self.id() => self.stopped(stop),
+            Event::SessionMetered(_)
+            | Event::SessionStopped(_)
+            | Event::SessionStarted(_)
+            | Event::AuthorisationDecided(_)
+            | Event::SessionPriced(_)
+            | Event::StopUnmatched(_)
+            | Event::SecurityNoticed(_)
+            | Event::CommandFinished(_)
+            | Event::MeterGap(_)
+            | Event::StatusChanged(_)
+            | Event::PresenceChanged(_)
+            | Event::StationBooted(_)
+            | Event::DocumentApplied(_) => {}
+        }
+    }
+
     /// Takes a reading. Older ones than the newest, and any after the end, change nothing: readings repeat and arrive late.
     pub fn metered(&mut self, reading: &MeterReading) {
         if !self.is_open() || self.last.is_some_and(|last| last.taken_at > reading.taken_at) {
@@ -218,6 +241,84 @@ impl Session {
     fn flag(&mut self, flag: SessionFlag) {
         if !self.flags.contains(&flag) {
             self.flags.push(flag);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::SessionMetered;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn session() -> Session {
+        Session::begin(SessionStarted {
+            session: SessionId(Uuid::from_u128(1)),
+            station: StationId::new("CP1").unwrap(),
+            evse: EvseNo(1),
+            tx_ref: StationTxRef("1".into()),
+            token: None,
+            auth: AuthStatus::Accepted,
+            authorised_by: AuthorisedBy::SiteList,
+            at: Timestamp(0),
+            meter_start: Wh(100),
+            tariff: None,
+            caused_by: None,
+            flags: vec![],
+        })
+    }
+
+    fn metered(at: i64, register: i64) -> Event {
+        let reading = MeterReading::of_register(Timestamp(at), Wh(register));
+        Event::SessionMetered(SessionMetered { session: session().id(), reading })
+    }
+
+    fn stopped(meter_stop: i64) -> Event {
+        Event::SessionStopped(SessionStopped {
+            session: session().id(),
+            at: Timestamp(1_000_000),
+            meter_stop: Wh(meter_stop),
+            energy: Wh(meter_stop - 100),
+            reason: StopReason::Local,
+            token: None,
+            flags: vec![],
+        })
+    }
+
+    #[test]
+    fn the_first_end_counts_and_another_one_is_noticed() {
+        let mut session = session();
+        session.apply(&stopped(300));
+        session.apply(&stopped(300));
+        assert!(session.flags.is_empty());
+        session.apply(&stopped(400));
+        session.apply(&metered(2_000_000, 900));
+        assert_eq!((session.energy, session.flags), (Wh(200), vec![SessionFlag::StopConflict]));
+    }
+
+    #[test]
+    fn another_sessions_facts_change_nothing() {
+        let mut session = session();
+        let reading = MeterReading::of_register(Timestamp(1), Wh(900));
+        let other = SessionId(Uuid::from_u128(2));
+        session.apply(&Event::SessionMetered(SessionMetered { session: other, reading }));
+        assert_eq!(session.energy, Wh::ZERO);
+    }
+
+    proptest! {
+        /// Readings in any order, repeated, with registers that jump: energy never falls and is never negative.
+        #[test]
+        fn energy_never_falls(readings in prop::collection::vec((0_i64..50, -1000_i64..5000), 0..60)) {
+            let (mut session, mut before) = (session(), Wh::ZERO);
+            for (at, register) in readings {
+                session.apply(&metered(at, register));
+                prop_assert!(session.energy >= before);
+                before = session.energy;
+                let once = session.clone();
+                session.apply(&metered(at, register));
+                prop_assert_eq!(&once, &session);
+            }
         }
     }
 }
