@@ -35,6 +35,7 @@ fn describe() {
     counter!("lanes_frozen_total", "Epochs frozen because a gateway's database was cloned or restored");
     counter!("gate_refused_total", "What the gate refused, by reason");
     gauge!("gate_connections", "Gateways connected through the gate");
+    counter!("graphql_answers_total", "GraphQL answers, by the code of their first error, OK for none");
     counter!("commands_total", "Commands finished, by outcome");
     counter!("bills_total", "Bills written");
     counter!("price_differences_total", "Bills whose total differs from what the gateway computed");

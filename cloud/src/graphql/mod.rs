@@ -4,7 +4,7 @@
 //! `schema.graphql` beside the crate's manifest is the whole result. Further parts need not be derived: a part may implement
 //! `ObjectType` by hand over a table of entities, which is how generated CRUD joins in.
 //!
-//! Lists without paging are capped ([`MAX_ROWS`]).
+//! Lists without paging are capped (`MAX_ROWS`).
 
 mod bill;
 mod coerce;

@@ -123,8 +123,20 @@ fn write(status: u16, data: Option<&async_graphql::Value>, errors: &[ServerError
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<&'a async_graphql::Value>,
     }
+    count(errors);
     let body = serde_json::to_string(&Body { errors, data }).expect("GraphQL values are JSON");
     Reply { status, body, refused: data.is_none() }
+}
+
+/// Counts answers by what their first error says; the codes are few and our own.
+fn count(errors: &[ServerError]) {
+    let code = errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));
+    let code = match (errors, code) {
+        ([], _) => "OK".to_owned(),
+        (_, Some(async_graphql::Value::String(code))) => code.clone(),
+        (_, _) => "OTHER".to_owned(),
+    };
+    metrics::counter!("graphql_answers_total", "code" => code).increment(1);
 }
 
 fn set_code(error: &mut ServerError, code: &str) {
