@@ -245,7 +245,8 @@ impl Config {
 /// Is a fault to be injected here, once? For stories: the file that `EV_FAULT` names holds the name of the place.
 pub fn fault(place: &str) -> bool {
     let Some(file) = std::env::var_os("EV_FAULT") else { return false };
-    std::fs::read_to_string(&file).is_ok_and(|named| named.trim() == place) && std::fs::remove_file(&file).is_ok()
+    std::fs::read_to_string(&file).is_ok_and(|named| named.trim() == place)
+        && std::fs::remove_file(&file).is_ok()
 }
 
 /// What a replica does.

@@ -97,7 +97,8 @@ async fn serve_http(
     let listen = app.config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen}"))?;
     let address = listener.local_addr()?;
-    let router = if app.config.roles.api { http::router(app.clone()).await? } else { http::probes(app.clone()) };
+    let router =
+        if app.config.roles.api { http::router(app.clone()).await? } else { http::probes(app.clone()) };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serve = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     tasks.spawn(async move { serve.await.context("http") });

@@ -16,10 +16,12 @@ pub use login::{Auth, Credentials, Refusal};
 pub use password::hash as hash_password;
 pub use viewer::{Deed, Reach, Role, Viewer};
 
-/// `bytes` of randomness as text: passwords and tokens that we hand out.
+/// Digits and capital letters without those that look alike (Crockford's base32).
+const LEGIBLE: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// At least `bytes` of randomness as text that people can type: passwords and codes that we hand out.
 pub fn random_text(bytes: usize) -> String {
-    use base64::Engine as _;
-    let mut buffer = vec![0; bytes];
-    getrandom::fill(&mut buffer).expect("the operating system gives randomness");
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(buffer)
+    let mut random = vec![0; (bytes * 8).div_ceil(5)];
+    getrandom::fill(&mut random).expect("the operating system gives randomness");
+    random.iter().map(|byte| char::from(LEGIBLE[usize::from(byte & 31)])).collect()
 }

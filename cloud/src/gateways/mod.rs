@@ -36,12 +36,43 @@ pub struct ClaimCode {
 /// # Errors
 /// When the database refuses, for example for an unknown site.
 pub async fn create_claim(db: &PgPool, site_id: i64, ttl: Duration) -> sqlx::Result<ClaimCode> {
-    let code = random_text(CODE_BYTES);
+    let code = grouped(&random_text(CODE_BYTES));
     let expires_at = rows::insert_claim(db, site_id, &hash(&code), ttl).await?;
     Ok(ClaimCode { code, expires_at })
 }
 
-/// Codes are random and long: a plain hash is enough, and a lookup by it takes no comparison.
+/// In fours, as it is read out over the phone.
+fn grouped(code: &str) -> String {
+    let fours: Vec<String> =
+        code.as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into_owned()).collect();
+    fours.join("-")
+}
+
+/// Codes are random and long: a plain hash is enough, and a lookup by it takes no comparison. How it was typed (case, dashes,
+/// O for 0, I or L for 1) does not matter.
 fn hash(code: &str) -> Vec<u8> {
-    blake3::hash(code.trim().as_bytes()).as_bytes().to_vec()
+    let meant = |typed: char| match typed.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    };
+    let code: String = code.chars().filter(char::is_ascii_alphanumeric).map(meant).collect();
+    blake3::hash(code.as_bytes()).as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_known_however_it_is_typed() {
+        let code = grouped("0123456789ABCDEFGHJKMNPQ");
+        assert_eq!(code, "0123-4567-89AB-CDEF-GHJK-MNPQ");
+        for typed in
+            [" 0123 4567-89abcdef-GHJK-MNPQ\n", "oi23456789ABCDEFGHJKMNPQ", "oL23456789ABCDEFGHJKMNPQ"]
+        {
+            assert_eq!(hash(typed), hash(&code), "{typed}");
+        }
+        assert_ne!(hash("0123-4567-89AB-CDEF-GHJK-MNPR"), hash(&code));
+    }
 }

@@ -141,7 +141,7 @@ impl Prepared {
                 (password, stored)
             }
             None => {
-                let password = random_text(18);
+                let password = random_text(16);
                 let stored = digest(&password);
                 (password, stored)
             }
@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_made_password_verifies_against_what_is_stored() {
         let made = Prepared::of(StationInput { identity: " CP1 ".into(), password: None }).await.unwrap();
-        assert_eq!((made.identity.as_str(), made.password.len()), ("CP1", 24));
+        assert_eq!((made.identity.as_str(), made.password.len()), ("CP1", 26));
         let [_, salt, digest] = made.stored.split('$').collect::<Vec<_>>().try_into().unwrap();
         let again =
             Sha256::new().chain_update(BASE64.decode(salt).unwrap()).chain_update(&made.password).finalize();
