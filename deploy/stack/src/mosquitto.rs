@@ -74,7 +74,7 @@ fn config(dir: &Path, address: SocketAddr) -> String {
     let dir = dir.display();
     format!(
         "listener {} {}\nuser root\nallow_anonymous false\npassword_file {dir}/passwords\nacl_file {dir}/acl\n\
-         persistence false\nmax_packet_size 131072\nmax_inflight_messages 0\nlog_type warning\nlog_type error\n",
+         set_tcp_nodelay true\npersistence false\nmax_packet_size 1049600\nmax_inflight_messages 0\nlog_type warning\nlog_type error\n",
         address.port(),
         address.ip(),
     )

@@ -120,6 +120,10 @@ async fn accept(listener: TcpListener, weather: watch::Receiver<Weather>, traffi
         let (weather, traffic) = (weather.clone(), traffic.clone());
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(now.target).await else { return };
+            // Delays are ours to make, not Nagle's.
+            if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+                return;
+            }
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             // When one direction ends, so does the other: half-open connections are not what we test.

@@ -48,10 +48,10 @@ pub(crate) async fn measure(time: Duration) -> Result<Vec<Figure>> {
 
 /// Writes sites with two connectors each of two kinds; returns the first site's number.
 async fn fill(db: &PgPool) -> Result<i64> {
-    let sites = "insert into sites (name, address, location, lon, lat, default_price)
+    let sites = "insert into sites (name, address, location, default_price)
         select 'Site ' || n, n || ' Quay Street',
                jsonb_build_object('type', 'Point', 'coordinates', jsonb_build_array(n % 360 - 180, n % 180 - 90)),
-               n % 360 - 180, n % 180 - 90, 0.45
+               0.45
         from generate_series(1, $1) n returning id";
     let ids: Vec<i64> = sqlx::query_scalar(sites).bind(SITES).fetch_all(db).await?;
     let stations = "insert into charge_points (site_id, charge_point_hardware_id, charge_point_name)

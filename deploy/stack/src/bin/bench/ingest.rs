@@ -67,7 +67,8 @@ impl Gateway {
         let mut options = MqttOptions::new(&identity.gateway, gate.ip().to_string(), gate.port());
         options.set_credentials(&identity.gateway, &identity.secret);
         options.set_max_packet_size(MAX_FRAME_BYTES, MAX_FRAME_BYTES);
-        let (client, events) = AsyncClient::new(options, 16);
+        let (client, mut events) = AsyncClient::new(options, 16);
+        events.network_options.set_tcp_nodelay(true);
         let mut gateway = Self {
             client,
             events,
