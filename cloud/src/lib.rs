@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::serve::ListenerExt as _;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,6 +98,10 @@ async fn serve_http(
     let listen = app.config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen}"))?;
     let address = listener.local_addr()?;
+    let listener = listener.tap_io(|socket| {
+        // An event is one small write; without this it may wait for the acknowledgement of the one before.
+        socket.set_nodelay(true).ok();
+    });
     let router =
         if app.config.roles.api { http::router(app.clone()).await? } else { http::probes(app.clone()) };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use shared::sync::MAX_FRAME_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -176,7 +177,7 @@ async fn relay(
     keep_alive: u16,
 ) -> End {
     let (from_client, to_client) = split(stream);
-    let (from_broker, to_broker) = split(inside);
+    let (from_broker, to_broker) = inside.into_split();
     let (queue, queued) = mpsc::channel(QUEUE);
     queue.try_send(Bytes::from(packet::connack(0))).expect("the queue is new and empty");
     let silence = Duration::from_secs(u64::from(keep_alive) * 3 / 2 + 1);
@@ -190,7 +191,7 @@ async fn relay(
 /// Client to broker: every packet is judged.
 async fn upward(
     mut from: ReadHalf<Box<dyn Stream>>,
-    mut to: WriteHalf<TcpStream>,
+    mut to: OwnedWriteHalf,
     mut buffer: BytesMut,
     client: Client,
     silence: Duration,
@@ -259,9 +260,12 @@ fn judge(client: Client, first: u8, body: &[u8]) -> Result<Pass, End> {
 }
 
 /// Broker to client, whole packets.
-async fn downward(mut from: ReadHalf<TcpStream>, queue: mpsc::Sender<Bytes>) -> End {
+async fn downward(mut from: OwnedReadHalf, queue: mpsc::Sender<Bytes>) -> End {
     let mut buffer = BytesMut::with_capacity(READ_CHUNK);
     loop {
+        // rumqttd leaves Nagle's algorithm on: what it writes second waits until we acknowledge the first, 40 ms by default.
+        // The kernel forgets this setting, hence each time.
+        from.as_ref().set_quickack(true).ok();
         match next_packet(&mut from, &mut buffer, PACKET_LIMIT).await {
             Ok((_, packet)) => {
                 if queue.send(packet.whole).await.is_err() {

@@ -43,7 +43,9 @@ const OUTGOING: usize = 4096;
 /// When the broker's address or CA cannot be used.
 pub async fn run(app: App, broker: BrokerAt, stop: CancellationToken) -> anyhow::Result<()> {
     let replica = Uuid::new_v4();
-    let (client, connection) = AsyncClient::new(broker.options(replica), OUTGOING);
+    let (client, mut connection) = AsyncClient::new(broker.options(replica), OUTGOING);
+    // A small frame must not wait 40 ms for the acknowledgement of the one before.
+    connection.network_options.set_tcp_nodelay(true);
     let uplink = Arc::new(Uplink::new(client.clone()));
     let (leased, shards) = watch::channel(Vec::new());
 

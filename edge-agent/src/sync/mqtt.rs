@@ -55,7 +55,9 @@ pub(super) fn connect(
             config.ca_file.as_deref(),
         )?)));
     }
-    let (client, event_loop) = AsyncClient::new(options, QUEUE);
+    let (client, mut event_loop) = AsyncClient::new(options, QUEUE);
+    // A small frame must not wait 40 ms for the acknowledgement of the one before.
+    event_loop.network_options.set_tcp_nodelay(true);
     let (events, receiver) = mpsc::channel(256);
     tokio::spawn(poll(event_loop, events));
     Ok((client, receiver))
