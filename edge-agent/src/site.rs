@@ -214,8 +214,8 @@ impl Site {
 
     fn send(&mut self, send: Send) {
         match send {
-            Send::Reply { link, call, reply } => self.order(link, Order::Reply(call, reply)),
-            Send::Ask { link, command, ask } => self.order(link, Order::Ask(command, ask)),
+            Send::Reply { link, call, reply } => self.order(link, Order::Reply(call, Box::new(reply))),
+            Send::Ask { link, command, ask } => self.order(link, Order::Ask(command, Box::new(ask))),
             Send::Result(result) => drop(self.results.try_send(result)),
             Send::Directory(stations) => self.announce(stations),
         }

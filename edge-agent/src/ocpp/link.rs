@@ -27,13 +27,13 @@ use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
 use crate::site::Message;
 use crate::store::RawMessage;
 
-/// What the site wants of a connection.
+/// What the site wants of a connection. Small, because every connection holds a block of 32 of them ready.
 #[derive(Debug)]
 pub enum Order {
     /// Answer a call.
-    Reply(CallId, Reply),
+    Reply(CallId, Box<Reply>),
     /// Ask the station.
-    Ask(CommandId, Ask),
+    Ask(CommandId, Box<Ask>),
     /// Another connection of the same station has taken over.
     Displaced,
 }

@@ -16,7 +16,7 @@ const QUEUE: usize = 32;
 /// Room for a frame's MQTT header.
 const HEADER: usize = 1024;
 /// The first wait after a lost connection, and the longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(15));
 
 /// What the connection tells.
 #[derive(Debug)]
