@@ -2,6 +2,7 @@
 //!
 //! `/graphql` keeps the manners of the first API (see `post`); everything that comes in is bounded in size and time.
 
+mod page;
 mod post;
 mod socket;
 
@@ -15,7 +16,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -49,8 +50,9 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         sockets: socket::Slots::default(),
         trust_forwarded_for: app.config.http.trust_forwarded_for,
     };
-    let graphql =
-        Router::new().route(PATH, get(socket_or_page).post(post::answer).fallback(post::other_method));
+    let graphql = Router::new()
+        .route(PATH, get(socket_or_page).post(post::answer).fallback(post::other_method))
+        .route(page::ASSETS, get(page::asset));
     Ok(graphql
         .with_state(server)
         .layer(cors(&app.config.http.allowed_origins)?)
@@ -72,9 +74,7 @@ async fn socket_or_page(
         return socket::open(&server, upgrade, address.of(&server, request.headers()));
     }
     if wants_page(&request) {
-        let page =
-            async_graphql::http::GraphiQLSource::build().endpoint(PATH).subscription_endpoint(PATH).finish();
-        return Html(page).into_response();
+        return page::page();
     }
     post::answer_get(&server, address, request).await
 }

@@ -202,12 +202,43 @@ async fn tools_can_read_the_schema() {
 }
 
 #[tokio::test]
-async fn browsers_get_a_page_and_any_origin_may_ask() {
+async fn browsers_get_a_page_that_needs_no_other_host() {
     let (router, _) = api(NOWHERE).await;
-    let request = Request::get("/graphql").header("accept", "text/html").body(Body::empty()).unwrap();
-    let (status, page) = send(&router, request).await;
-    assert!(status == StatusCode::OK && page.as_str().unwrap().contains("graphiql"));
+    let get = async |path: &str, accept: &str| {
+        let request = Request::get(path).header("accept", accept).body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request).await.unwrap()
+    };
+    let response = get("/graphql", "text/html").await;
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("://"),
+        "{policy}"
+    );
+    let page = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let page = std::str::from_utf8(&page).unwrap();
+    let addresses: Vec<&str> = ["src=\"", "href=\""]
+        .iter()
+        .flat_map(|attribute| page.split(attribute).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|address| *address != "data:,")
+        .collect();
+    assert_eq!(addresses.len(), 6, "{page}");
+    for address in addresses {
+        assert!(address.starts_with("/graphql/assets/"), "{address}");
+        let response = get(address, "*/*").await;
+        assert_eq!(response.status(), StatusCode::OK, "{address}");
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        let kind = if address.ends_with(".css") { "text/css" } else { "text/javascript" };
+        assert!(header("content-type").starts_with(kind), "{address}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("cache-control").contains("immutable"), !address.contains("/page."), "{address}");
+    }
+    assert_eq!(get("/graphql/assets/README.md", "*/*").await.status(), StatusCode::NOT_FOUND);
+}
 
+#[tokio::test]
+async fn any_origin_may_ask() {
+    let (router, _) = api(NOWHERE).await;
     let preflight = Request::options("/graphql")
         .header("origin", "https://app.example")
         .header("access-control-request-method", "POST")
