@@ -19,7 +19,7 @@ create table users (
     city           text,
     zip            double precision,
     role           text not null default 'end-user' check (role in
-                   ('administrator', 'operator', 'installer', 'viewer', 'driver', 'business-owner', 'end-user')),
+                   ('administrator', 'business-owner', 'driver', 'end-user', 'service')),
     password_hash  text,
     is_active      boolean not null default true,
     -- raised to end every token issued before
@@ -410,15 +410,3 @@ create table refresh_tokens (
     spent_at    timestamptz
 );
 create index refresh_tokens_family on refresh_tokens (family);
-
--- Who did what, append-only; each row carries the hash of the one before.
-create table audit (
-    id         bigint generated always as identity primary key,
-    at         timestamptz not null default now(),
-    actor      bigint,
-    action     text not null,
-    subject    text not null,
-    detail     jsonb not null default '{}',
-    prev_hash  bytea not null,
-    hash       bytea not null
-);

@@ -37,6 +37,6 @@ impl Caller {
     /// When the database does not answer.
     pub async fn viewer(&self) -> anyhow::Result<Option<Viewer>> {
         let Some(token) = &self.token else { return Ok(None) };
-        self.viewer.get_or_try_init(|| self.auth.viewer(token)).await.copied()
+        self.viewer.get_or_try_init(|| self.auth.viewer(token)).await.cloned()
     }
 }

@@ -78,7 +78,8 @@ impl Auth {
         let Some(claims) = jwt::verify(token, &self.keys, now()) else { return Ok(None) };
         let standing = user::standing(&self.db, claims.sub).await?;
         Ok(standing.filter(|it| it.is_active && it.token_version == claims.ver).and_then(|it| {
-            Some(Viewer { id: claims.sub, role: it.role.parse().ok()?, expires_at: claims.exp })
+            let memberships = it.memberships();
+            Some(Viewer { id: claims.sub, role: it.role.parse().ok()?, memberships, expires_at: claims.exp })
         }))
     }
 

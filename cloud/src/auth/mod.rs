@@ -14,7 +14,7 @@ mod viewer;
 pub use caller::Caller;
 pub use login::{Auth, Credentials, Refusal};
 pub use password::hash as hash_password;
-pub use viewer::{Deed, Reach, Role, Viewer};
+pub use viewer::{Deed, MemberRole, Reach, Role, Viewer};
 
 /// Digits and capital letters without those that look alike (Crockford's base32).
 const LEGIBLE: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -7,6 +7,8 @@ use sqlx::{PgPool, Postgres, QueryBuilder};
 use shared::tariff::CostLine;
 use uuid::Uuid;
 
+use crate::auth::Reach;
+
 /// A session with its bill, if it has one yet.
 #[derive(Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the names are the columns'")]
@@ -32,11 +34,9 @@ pub struct Session {
 
 /// Whose sessions.
 #[derive(Debug, Clone, Copy)]
-pub enum Whose {
-    /// Everybody's.
-    Everybody,
-    /// Those that a person paid or that happened at his sites.
-    Concerning(i64),
+pub enum Whose<'a> {
+    /// Those that a person paid or that happened at sites within reach.
+    Concerning(i64, &'a Reach),
     /// Those that a person paid.
     PaidBy(i64),
 }
@@ -52,14 +52,19 @@ const SELECT: &str =
  where ";
 
 /// Begins a statement that selects sessions; conditions, order and limit are the caller's.
-pub fn select(whose: Whose) -> QueryBuilder<Postgres> {
+pub fn select(whose: Whose<'_>) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new(SELECT);
     match whose {
-        Whose::Everybody => sql.push("true"),
         Whose::PaidBy(user) => sql.push("se.user_id = ").push_bind(user),
-        Whose::Concerning(user) => {
-            sql.push("(se.user_id = ").push_bind(user).push(" or s.owner_id = ").push_bind(user).push(")")
-        }
+        Whose::Concerning(_, reach) if reach.everything => sql.push("true"),
+        Whose::Concerning(user, reach) => sql
+            .push("(se.user_id = ")
+            .push_bind(user)
+            .push(" or s.owner_id = ")
+            .push_bind(reach.user)
+            .push(" or s.organization_id = any(")
+            .push_bind(reach.organizations.clone())
+            .push("))"),
     };
     sql
 }

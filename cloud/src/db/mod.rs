@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod alarm;
+pub mod audit;
 pub mod bill;
 pub mod command;
 pub mod cursor;
@@ -16,6 +17,7 @@ pub mod record;
 pub mod site;
 pub mod station;
 pub mod user;
+pub mod viewer;
 
 use anyhow::Context;
 use sqlx::PgPool;

@@ -8,6 +8,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::auth::Reach;
+
 /// A site that somebody may change.
 #[derive(Debug, sqlx::FromRow)]
 pub struct Owned {
@@ -78,33 +80,34 @@ pub struct KnownConnector {
     pub price_unit: Option<String>,
 }
 
-/// A site of one's own (`owner`) or of anybody's, locked until the end of the transaction.
+/// A site within reach, locked until the end of the transaction.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn owned(tx: &mut PgConnection, id: i64, owner: Option<i64>) -> sqlx::Result<Option<Owned>> {
+pub async fn owned(tx: &mut PgConnection, id: i64, reach: &Reach) -> sqlx::Result<Option<Owned>> {
     sqlx::query_as(
-        "select owner_id, currency::text as currency from sites where id = $1 and ($2::bigint is null or owner_id = $2)
-         for update",
+        "select owner_id, currency::text as currency from sites
+         where id = $1 and ($2 or owner_id = $3 or organization_id = any($4)) for update",
     )
     .bind(id)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .fetch_optional(tx)
     .await
 }
 
-/// Is it an organization of one's own, or anybody's?
+/// Is it an organization whose sites are within reach?
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn owns_organization(tx: &mut PgConnection, id: i64, owner: Option<i64>) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select from organizations where id = $1 and ($2::bigint is null or owner_id = $2))",
-    )
-    .bind(id)
-    .bind(owner)
-    .fetch_one(tx)
-    .await
+pub async fn organization_within(tx: &mut PgConnection, id: i64, reach: &Reach) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from organizations where id = $1 and ($2 or id = any($3)))")
+        .bind(id)
+        .bind(reach.everything)
+        .bind(&reach.organizations)
+        .fetch_one(tx)
+        .await
 }
 
 /// Is it a time zone that Postgres knows?

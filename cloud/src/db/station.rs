@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::auth::Reach;
 use crate::live::{ConnectorChange, SessionChange};
 
 /// A station, and the gateway that reaches it.
@@ -34,65 +35,66 @@ pub struct CommandRow {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// A charge point of one's own (`owner`) or of anybody's.
+/// A charge point within reach.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn charge_point(db: &PgPool, id: i64, owner: Option<i64>) -> sqlx::Result<Option<Target>> {
+pub async fn charge_point(db: &PgPool, id: i64, reach: &Reach) -> sqlx::Result<Option<Target>> {
     sqlx::query_as(
         "select cp.site_id, cp.charge_point_hardware_id as station, null::integer as evse, g.id as gateway_id
          from charge_points cp join sites s on s.id = cp.site_id
          left join lateral (select id from gateways where site_id = s.id and revoked_at is null
                             order by enrolled_at desc limit 1) g on true
-         where cp.id = $1 and ($2::bigint is null or s.owner_id = $2)",
+         where cp.id = $1 and ($2 or s.owner_id = $3 or s.organization_id = any($4))",
     )
     .bind(id)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .fetch_optional(db)
     .await
 }
 
-/// A connector of one's own (`owner`), of anybody's, or, with `public`, one that everybody may charge at.
+/// A connector within reach, or, with `public`, one that everybody may charge at.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn connector(
-    db: &PgPool,
-    id: i64,
-    owner: Option<i64>,
-    public: bool,
-) -> sqlx::Result<Option<Target>> {
+pub async fn connector(db: &PgPool, id: i64, reach: &Reach, public: bool) -> sqlx::Result<Option<Target>> {
     sqlx::query_as(
         "select c.site_id, cp.charge_point_hardware_id as station, c.connector_id as evse, g.id as gateway_id
          from connectors c join charge_points cp on cp.id = c.charge_point_id join sites s on s.id = c.site_id
          left join lateral (select id from gateways where site_id = s.id and revoked_at is null
                             order by enrolled_at desc limit 1) g on true
-         where c.id = $1 and ($2::bigint is null or s.owner_id = $2 or ($3 and cp.public))",
+         where c.id = $1 and ($2 or s.owner_id = $3 or s.organization_id = any($4) or ($5 and cp.public))",
     )
     .bind(id)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .bind(public)
     .fetch_optional(db)
     .await
 }
 
-/// The session that runs at a connector: one's own, or one at one's own site, or anybody's.
+/// The session that runs at a connector: one's own, or one at a site within reach.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn running_at(
     db: &PgPool,
     connector: i64,
-    owner: Option<i64>,
+    reach: &Reach,
 ) -> sqlx::Result<Option<(Uuid, Uuid, String)>> {
     sqlx::query_as(
         "select se.id, se.gateway_id, se.station from sessions se left join sites s on s.id = se.site_id
          where se.connector_id = $1 and se.stopped_at is null
-           and ($2::bigint is null or se.user_id = $2 or s.owner_id = $2)
+           and ($2 or se.user_id = $3 or s.owner_id = $3 or s.organization_id = any($4))
          order by se.history_id desc limit 1",
     )
     .bind(connector)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .fetch_optional(db)
     .await
 }
@@ -105,7 +107,7 @@ pub async fn running_sessions(
     db: &PgPool,
     connector: Option<i64>,
     user: Option<i64>,
-    owner: Option<i64>,
+    reach: &Reach,
 ) -> sqlx::Result<Vec<SessionChange>> {
     sqlx::query_as(
         "select se.id, se.history_id, se.site_id, se.connector_id, se.user_id, se.tx_ref, se.power_w, se.energy_wh, se.soc,
@@ -113,22 +115,29 @@ pub async fn running_sessions(
          from sessions se left join sites s on s.id = se.site_id
          where se.stopped_at is null
            and ($1::bigint is null or se.connector_id = $1) and ($2::bigint is null or se.user_id = $2)
-           and ($3::bigint is null or se.user_id = $3 or s.owner_id = $3)
+           and ($3 or se.user_id = $4 or s.owner_id = $4 or s.organization_id = any($5))
          order by se.history_id limit 200",
     )
     .bind(connector)
     .bind(user)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .fetch_all(db)
     .await
 }
 
-/// The sites that somebody owns.
+/// The sites within reach.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn sites_of(db: &PgPool, owner: i64) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar("select id from sites where owner_id = $1").bind(owner).fetch_all(db).await
+pub async fn sites_within(db: &PgPool, reach: &Reach) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar("select id from sites where $1 or owner_id = $2 or organization_id = any($3)")
+        .bind(reach.everything)
+        .bind(reach.user)
+        .bind(&reach.organizations)
+        .fetch_all(db)
+        .await
 }
 
 /// A connector as a change.
@@ -155,18 +164,20 @@ pub async fn identity_exists(db: &PgPool, identity: &str) -> sqlx::Result<bool> 
     .await
 }
 
-/// A command to a station of one's own site, or one's own command, or anybody's.
+/// A command to a station of a site within reach, or one's own command.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn command(db: &PgPool, id: Uuid, owner: Option<i64>) -> sqlx::Result<Option<CommandRow>> {
+pub async fn command(db: &PgPool, id: Uuid, reach: &Reach) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
         "select c.id, c.kind, c.station, c.state, c.outcome, c.detail, c.result, c.issued_at, c.finished_at
          from commands c join gateways g on g.id = c.gateway_id join sites s on s.id = g.site_id
-         where c.id = $1 and ($2::bigint is null or s.owner_id = $2 or c.issued_by = $2)",
+         where c.id = $1 and ($2 or s.owner_id = $3 or c.issued_by = $3 or s.organization_id = any($4))",
     )
     .bind(id)
-    .bind(owner)
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
     .fetch_optional(db)
     .await
 }

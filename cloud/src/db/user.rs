@@ -2,6 +2,8 @@
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
+use crate::auth::MemberRole;
+
 /// What signing in needs.
 #[derive(Debug, sqlx::FromRow)]
 pub struct Account {
@@ -32,6 +34,16 @@ pub struct Standing {
     pub is_active: bool,
     /// Tokens of another version are void.
     pub token_version: i32,
+    organizations: Vec<i64>,
+    organization_roles: Vec<String>,
+}
+
+impl Standing {
+    /// The organizations he is in, and as what.
+    pub fn memberships(&self) -> Vec<(i64, MemberRole)> {
+        let pairs = self.organizations.iter().zip(&self.organization_roles);
+        pairs.filter_map(|(id, role)| Some((*id, role.parse().ok()?))).collect()
+    }
 }
 
 /// What a person sees of himself.
@@ -79,15 +91,22 @@ pub async fn by_login(db: &PgPool, login: &str) -> sqlx::Result<Option<Account>>
     .await
 }
 
-/// Role and validity of an account.
+/// Role, validity and memberships of an account.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn standing(db: &PgPool, id: i64) -> sqlx::Result<Option<Standing>> {
-    sqlx::query_as("select role, is_active, token_version from users where id = $1")
-        .bind(id)
-        .fetch_optional(db)
-        .await
+    sqlx::query_as(
+        "select u.role, u.is_active, u.token_version, m.organizations, m.organization_roles
+         from users u cross join lateral (
+             select coalesce(array_agg(organization_id), '{}') as organizations,
+                    coalesce(array_agg(role), '{}') as organization_roles
+             from memberships where user_id = u.id) m
+         where u.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await
 }
 
 /// One person.

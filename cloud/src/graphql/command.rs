@@ -80,9 +80,9 @@ pub(super) struct CommandQuery;
 impl CommandQuery {
     /// A command of one's own or to one's own station; null otherwise.
     async fn command(&self, ctx: &Context<'_>, id: ID) -> Result<Option<CommandView>> {
-        let (_, owner) = reach(ctx, Deed::Operate).await?;
+        let (_, reach) = reach(ctx, Deed::Operate).await?;
         let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
-        Ok(station::command(&app(ctx).db, id, owner).await?.map(CommandView::from))
+        Ok(station::command(&app(ctx).db, id, &reach).await?.map(CommandView::from))
     }
 }
 
@@ -222,20 +222,20 @@ async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) -> Result<C
     let (viewer, _) = reach(ctx, Deed::Operate).await?;
     let to = Addressee::of(&target).ok_or_else(|| Fault::BadInput(NO_GATEWAY.into()))?;
     let (id, _) = give(app(ctx), to, body, viewer.id).await?;
-    let row = station::command(&app(ctx).db, id.0, None).await?;
+    let row = station::command(&app(ctx).db, id.0, &viewer.reach(Deed::Operate)).await?;
     row.map(CommandView::from).ok_or_else(|| Fault::no_such("Command", id))
 }
 
 async fn charge_point(ctx: &Context<'_>, id: &ID) -> Result<Target> {
-    let (_, owner) = reach(ctx, Deed::Operate).await?;
+    let (_, reach) = reach(ctx, Deed::Operate).await?;
     let row = parse_id(id, "chargePointId")?;
-    station::charge_point(&app(ctx).db, row, owner).await?.ok_or_else(|| Fault::no_such("ChargePoint", row))
+    station::charge_point(&app(ctx).db, row, &reach).await?.ok_or_else(|| Fault::no_such("ChargePoint", row))
 }
 
 async fn connector(ctx: &Context<'_>, id: &ID) -> Result<(Target, EvseNo)> {
-    let (_, owner) = reach(ctx, Deed::Operate).await?;
+    let (_, reach) = reach(ctx, Deed::Operate).await?;
     let row = parse_id(id, "connectorId")?;
-    let found = station::connector(&app(ctx).db, row, owner, false).await?;
+    let found = station::connector(&app(ctx).db, row, &reach, false).await?;
     let target = found.ok_or_else(|| Fault::no_such("Connector", row))?;
     let evse = evse(&target)
         .ok_or_else(|| Fault::BadInput("The connector has no number on its charge point.".into()))?;

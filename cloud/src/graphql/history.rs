@@ -237,12 +237,12 @@ impl HistoryQuery {
         filter: ChargingHistoryFilter,
         sorting: MaybeUndefined<Vec<ChargingHistorySort>>,
     ) -> Result<Vec<ChargingHistory>> {
-        let (_, owner) = reach(ctx, Deed::SeeSessions).await?;
+        let (viewer, reach) = reach(ctx, Deed::SeeSessions).await?;
         let sorting = sorting.take().unwrap_or_default();
         if sorting.len() > MAX_TERMS {
             return Err(Fault::BadInput(format!("At most {MAX_TERMS} sort terms.")));
         }
-        let mut sql = history::select(owner.map_or(Whose::Everybody, Whose::Concerning));
+        let mut sql = history::select(Whose::Concerning(viewer.id, &reach));
         sql.push(" and ");
         Where::from(filter).push(&mut sql)?;
         sql.push(" order by ");
@@ -256,8 +256,8 @@ impl HistoryQuery {
 
     /// One session, by its number or its lasting name; null when there is none or it is none of the asking one's.
     async fn session(&self, ctx: &Context<'_>, id: ID) -> Result<Option<ChargingHistory>> {
-        let (_, owner) = reach(ctx, Deed::SeeSessions).await?;
-        let mut sql = history::select(owner.map_or(Whose::Everybody, Whose::Concerning));
+        let (viewer, reach) = reach(ctx, Deed::SeeSessions).await?;
+        let mut sql = history::select(Whose::Concerning(viewer.id, &reach));
         match id.parse::<uuid::Uuid>() {
             Ok(id) => sql.push(" and se.id = ").push_bind(id),
             Err(_) => sql.push(" and se.history_id = ").push_bind(parse_id(&id, "id")?),

@@ -152,8 +152,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_the_token() {
-        let viewer =
-            Viewer { id: 1, role: crate::auth::Role::Driver, expires_at: clock::now().0 / 1000 + 60 };
+        let viewer = Viewer {
+            id: 1,
+            role: crate::auth::Role::Driver,
+            memberships: vec![],
+            expires_at: clock::now().0 / 1000 + 60,
+        };
         let mut stream = while_signed_in(&viewer, stream::pending::<Result<i32, Error>>().boxed());
         assert_eq!(stream.next().await.unwrap().unwrap_err().message, "Unauthorized");
         assert!(stream.next().await.is_none());

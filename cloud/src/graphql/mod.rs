@@ -7,6 +7,7 @@
 //! Lists without paging are capped (`MAX_ROWS`).
 
 mod bill;
+mod card;
 mod coerce;
 mod command;
 mod error;
@@ -21,6 +22,7 @@ mod request;
 mod rows;
 mod saving;
 mod scalar;
+mod sign_in;
 mod status;
 mod transaction;
 mod user;
@@ -35,7 +37,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 pub use request::{Incoming, Reply};
 
 use crate::App;
-use crate::auth::{Caller, Deed, Viewer};
+use crate::auth::{Caller, Deed, Reach, Viewer};
 use coerce::Inputs;
 use error::{Fault, Result};
 use fanout::Fanout;
@@ -61,6 +63,8 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     user::UserMutation,
+    sign_in::SignInMutation,
+    card::CardMutation,
     saving::SavingMutation,
     transaction::TransactionMutation,
     onboarding::OnboardingMutation,
@@ -169,11 +173,11 @@ async fn viewer(ctx: &Context<'_>) -> Result<Viewer> {
     ctx.data_unchecked::<Caller>().viewer().await?.ok_or(Fault::Unauthorized)
 }
 
-/// Whose rows a deed of the asking one reaches: no value means all. A fault when the deed is not for his role.
-async fn reach(ctx: &Context<'_>, deed: Deed) -> Result<(Viewer, Option<i64>)> {
+/// How far a deed of the asking one reaches. A fault when the deed is not for him at all.
+async fn reach(ctx: &Context<'_>, deed: Deed) -> Result<(Viewer, Reach)> {
     let viewer = viewer(ctx).await?;
-    let owner = viewer.reach(deed).owner().ok_or_else(Fault::role)?;
-    Ok((viewer, owner))
+    let reach = viewer.reach(deed);
+    if reach.is_nothing() { Err(Fault::role()) } else { Ok((viewer, reach)) }
 }
 
 /// A row id out of the API's number.

@@ -79,10 +79,12 @@ pub(super) struct OnboardingMutation;
 impl OnboardingMutation {
     /// A code with which a gateway enrols for the site, once, within an hour.
     async fn create_claim_code(&self, ctx: &Context<'_>, site_id: ID) -> Result<ClaimCode> {
-        let (_, owner) = reach(ctx, Deed::Onboard).await?;
+        let (_, reach) = reach(ctx, Deed::Onboard).await?;
         let id = parse_id(&site_id, "siteId")?;
         let db = &app(ctx).db;
-        site::owned(&mut *db.acquire().await?, id, owner).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        site::owned(&mut *db.acquire().await?, id, &reach)
+            .await?
+            .ok_or_else(|| Fault::no_such("Site", id))?;
         let claim = gateways::create_claim(db, id, CLAIM_LIFE).await?;
         Ok(ClaimCode { code: claim.code, expires_at: Time(claim.expires_at) })
     }
@@ -95,7 +97,7 @@ impl OnboardingMutation {
         site_id: ID,
         stations: Vec<StationInput>,
     ) -> Result<Vec<StationCredential>> {
-        let (_, owner) = reach(ctx, Deed::Onboard).await?;
+        let (_, reach) = reach(ctx, Deed::Onboard).await?;
         let id = parse_id(&site_id, "siteId")?;
         if stations.len() > MAX_STATIONS {
             return Err(Fault::BadInput(format!("At most {MAX_STATIONS} stations in one call.")));
@@ -105,7 +107,7 @@ impl OnboardingMutation {
             prepared.push(Prepared::of(station).await?);
         }
         let mut tx = app(ctx).db.begin().await?;
-        let site_owner = site::owned(&mut tx, id, owner).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        let site_owner = site::owned(&mut tx, id, &reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
         for station in &prepared {
             site::set_credential(&mut tx, id, site_owner.owner_id, &station.identity, &station.stored)
                 .await

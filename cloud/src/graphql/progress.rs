@@ -8,7 +8,7 @@ use super::error::Result;
 use super::live::{self, Live};
 use super::scalar::{Float, thousandths};
 use super::{app, reach, row_id};
-use crate::auth::Deed;
+use crate::auth::{Deed, Reach};
 use crate::db::station;
 use crate::live::SessionChange;
 
@@ -45,15 +45,15 @@ impl ProgressSubscription {
         ctx: &Context<'_>,
         input: InputFilterChargingProgressDto,
     ) -> Result<Live<ChargingProgressResponse>> {
-        let (viewer, owner) = reach(ctx, Deed::SeeSessions).await?;
+        let (viewer, reach) = reach(ctx, Deed::SeeSessions).await?;
         let connector = input.connector_id.map(|id| row_id(id, "connectorId")).transpose()?;
         let user = input.user_id.map(|id| row_id(id, "userId")).transpose()?;
         let app = app(ctx).clone();
         let changes = app.live.sessions();
-        let visible = Visible::of(owner, &app.db).await?;
+        let visible = Visible::of(viewer.id, &reach, &app.db).await?;
         let now = move || {
-            let db = app.db.clone();
-            async move { Ok(station::running_sessions(&db, connector, user, owner).await?) }
+            let (db, reach) = (app.db.clone(), reach.clone());
+            async move { Ok(station::running_sessions(&db, connector, user, &reach).await?) }
         };
         let stream = live::events(changes, now, move |session: &SessionChange| {
             let asked = connector.is_none_or(|id| session.connector_id == Some(id))
@@ -71,13 +71,11 @@ enum Visible {
 }
 
 impl Visible {
-    async fn of(owner: Option<i64>, db: &sqlx::PgPool) -> Result<Self> {
-        Ok(match owner {
-            None => Visible::All,
-            Some(user) => {
-                Visible::Own { user, sites: station::sites_of(db, user).await?.into_iter().collect() }
-            }
-        })
+    async fn of(user: i64, reach: &Reach, db: &sqlx::PgPool) -> Result<Self> {
+        if reach.everything {
+            return Ok(Visible::All);
+        }
+        Ok(Visible::Own { user, sites: station::sites_within(db, reach).await?.into_iter().collect() })
     }
 
     fn includes(&self, session: &SessionChange) -> bool {

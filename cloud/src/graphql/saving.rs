@@ -16,7 +16,7 @@ use super::error::{Fault, Result};
 use super::scalar::Float;
 use super::user::taken;
 use super::{app, reach};
-use crate::auth::Deed;
+use crate::auth::{Deed, Reach};
 use crate::db::document;
 use crate::db::site::{self, KnownConnector};
 use crate::documents;
@@ -45,11 +45,11 @@ impl SavingMutation {
         ctx: &Context<'_>,
         input: CustomSiteCreateInputDto,
     ) -> Result<CustomSiteCreateResponse> {
-        let (viewer, owner) = reach(ctx, Deed::ChangeSites).await?;
+        let (viewer, reach) = reach(ctx, Deed::ChangeSites).await?;
         let input = SiteInput::read(&input.data.0)?;
         let mut tx = app(ctx).db.begin().await?;
-        let mut saving = Saving { tx: &mut tx, owner, touched: Hint::default() };
-        let id = saving.site(&input, viewer.id).await?;
+        let mut saving = Saving { tx: &mut tx, viewer: viewer.id, reach, touched: Hint::default() };
+        let id = saving.site(&input).await?;
         let touched = saving.touched;
         documents::refresh(&mut tx, id).await?;
         live::notify(&mut tx, &touched).await?;
@@ -60,8 +60,9 @@ impl SavingMutation {
 
 struct Saving<'a> {
     tx: &'a mut PgConnection,
-    /// Whose rows may be changed; nobody in particular: everybody's.
-    owner: Option<i64>,
+    viewer: i64,
+    /// Which sites may be changed.
+    reach: Reach,
     /// What others have to hear of.
     touched: Hint,
 }
@@ -74,15 +75,15 @@ struct Site {
 }
 
 impl Saving<'_> {
-    async fn site(&mut self, input: &SiteInput, viewer: i64) -> Result<i64> {
+    async fn site(&mut self, input: &SiteInput) -> Result<i64> {
         let id = match input.id {
             Some(id) => id,
-            None => site::insert(self.tx, viewer).await?,
+            None => site::insert(self.tx, self.viewer).await?,
         };
         // Locked first, so that two savings of one site come one after the other.
-        site::owned(self.tx, id, self.owner).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        site::owned(self.tx, id, &self.reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
         if let Some(organization) = input.fields.organization_id
-            && !site::owns_organization(self.tx, organization, self.owner).await?
+            && !site::organization_within(self.tx, organization, &self.reach).await?
         {
             return Err(Fault::no_such("Organization", organization));
         }
@@ -94,7 +95,7 @@ impl Saving<'_> {
         if site::update(self.tx, id, &input.fields).await? || input.id.is_none() {
             self.touched.sites.push(id);
         }
-        let row = site::owned(self.tx, id, self.owner).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        let row = site::owned(self.tx, id, &self.reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
         let site = Site { id, owner: row.owner_id, currency: row.currency };
         for charge_point in &input.charge_points {
             self.charge_point(&site, charge_point).await?;

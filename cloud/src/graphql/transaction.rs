@@ -37,9 +37,9 @@ impl TransactionMutation {
         ctx: &Context<'_>,
         input: TransactionByUserInput,
     ) -> Result<TransactionByUserResponse> {
-        let (viewer, owner) = reach(ctx, Deed::Charge).await?;
+        let (viewer, reach) = reach(ctx, Deed::Charge).await?;
         let (app, id) = (app(ctx), input.connector()?);
-        let found = station::connector(&app.db, id, owner, true).await?;
+        let found = station::connector(&app.db, id, &reach, true).await?;
         let target = found.ok_or_else(|| Fault::no_such("Connector", id))?;
         let Some(to) = Addressee::of(&target) else { return Ok(said(Outcome::StationOffline)) };
         let token = IdToken::new(token_of(app, viewer.id, target.site_id).await?);
@@ -54,9 +54,9 @@ impl TransactionMutation {
         ctx: &Context<'_>,
         input: TransactionByUserInput,
     ) -> Result<TransactionByUserResponse> {
-        let (viewer, owner) = reach(ctx, Deed::Charge).await?;
+        let (viewer, reach) = reach(ctx, Deed::Charge).await?;
         let (app, id) = (app(ctx), input.connector()?);
-        let found = station::running_at(&app.db, id, owner).await?;
+        let found = station::running_at(&app.db, id, &reach).await?;
         let (session, gateway, name) = found.ok_or_else(|| {
             Fault::NotFound(format!("There is no running session of yours at ConnectorEntity with id: {id}"))
         })?;

@@ -1,36 +1,15 @@
-//! People: signing in, oneself, and adding others.
+//! People: oneself, and adding others.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::error::{Fault, Result};
 use super::scalar::Float;
-use super::{app, parse_id, reach, viewer};
-use crate::auth::{self, Caller, Credentials, Deed, Refusal, Role};
+use super::{app, reach, viewer};
+use crate::auth::{self, Deed, Role};
 use crate::db::user::{self, NewUser};
-use crate::documents;
 
 /// Characters of a password.
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 10..=256;
-/// OCPP 1.6 idTag: CiString20.
-const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 1..=20;
-
-/// How to sign in: with `username` (or `email`, or `phone`) and `password`.
-#[derive(InputObject)]
-#[graphql(name = "LoginInputDTO")]
-pub(super) struct LoginInput {
-    phone: Option<String>,
-    email: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    /// A one-time code instead of the password.
-    code: Option<String>,
-}
-
-#[derive(SimpleObject)]
-#[graphql(name = "LoginResponseDTO")]
-pub(super) struct LoginResponse {
-    access_token: String,
-}
 
 /// A person.
 pub(super) struct User(user::User);
@@ -72,7 +51,7 @@ impl User {
     async fn zip(&self) -> Option<Float> {
         self.0.zip.map(Float)
     }
-    /// administrator, operator, installer, viewer, business-owner or driver (also called end-user).
+    /// administrator, business-owner, driver (also called end-user) or service.
     async fn role(&self) -> &str {
         &self.0.role
     }
@@ -99,17 +78,8 @@ pub(super) struct CreateUserInput {
     email: Option<String>,
     /// At least 10 characters; without one, the person cannot sign in by password.
     password: Option<String>,
-    /// administrator, operator, installer, viewer, business-owner or driver.
+    /// administrator, business-owner or driver.
     role: String,
-}
-
-/// A card, fob or tag that a person charges with.
-#[derive(SimpleObject)]
-pub(super) struct IdTokenView {
-    id: ID,
-    token: String,
-    user_id: Option<Float>,
-    status: String,
 }
 
 #[derive(Default)]
@@ -117,26 +87,11 @@ pub(super) struct UserMutation;
 
 #[Object]
 impl UserMutation {
-    /// Signs in.
-    async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<LoginResponse> {
-        let (Some(account), Some(password)) = (input.account(), input.password.as_deref()) else {
-            return Err(match input.code {
-                Some(_) => Fault::Denied("Incorrect verification code!".into()),
-                None => Fault::BadInput("Give username, email or phone, and password.".into()),
-            });
-        };
-        let caller = ctx.data_unchecked::<Caller>();
-        match caller.auth().login(&Credentials { account, password }, caller.address()).await {
-            Ok(access_token) => Ok(LoginResponse { access_token }),
-            Err(Refusal::Wrong) => Err(Fault::Denied("Incorrect username or password!".into())),
-            Err(Refusal::Wait(time)) => Err(Fault::TooMany(time)),
-            Err(Refusal::Broken(error)) => Err(error.into()),
-        }
-    }
-
     /// Adds a person; for administrators.
     async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<User> {
-        let (_, None) = reach(ctx, Deed::ManageUsers).await? else { return Err(Fault::role()) };
+        if !reach(ctx, Deed::ManageUsers).await?.1.everything {
+            return Err(Fault::role());
+        }
         let role: Role = input
             .role
             .parse()
@@ -161,48 +116,9 @@ impl UserMutation {
             user::insert(&mut *db.acquire().await?, &new).await.map_err(taken("username, phone or email"))?;
         user::find(db, id).await?.map(User).ok_or_else(|| Fault::no_such("User", id))
     }
-
-    /// Lets a person charge with a token: oneself, or anybody for administrators. Giving the same again changes nothing.
-    async fn add_id_token(
-        &self,
-        ctx: &Context<'_>,
-        user_id: Option<ID>,
-        token: String,
-    ) -> Result<IdTokenView> {
-        let (viewer, own) = reach(ctx, Deed::ManageUsers).await?;
-        let for_whom = user_id.map(|id| parse_id(&id, "userId")).transpose()?.unwrap_or(viewer.id);
-        if own.is_some_and(|own| own != for_whom) {
-            return Err(Fault::no_such("User", for_whom));
-        }
-        let token = token.trim();
-        if !TOKEN_LENGTH.contains(&token.chars().count()) || token.chars().any(char::is_control) {
-            return Err(Fault::BadInput("A token has 1 to 20 printable characters.".into()));
-        }
-        let mut tx = app(ctx).db.begin().await?;
-        if user::find(&mut *tx, for_whom).await?.is_none() {
-            return Err(Fault::no_such("User", for_whom));
-        }
-        let Some(row) = user::add_token(&mut tx, for_whom, token, "rfid").await? else {
-            return Err(Fault::BadInput("This token belongs to somebody else.".into()));
-        };
-        documents::refresh_all(&mut tx).await?;
-        tx.commit().await?;
-        Ok(IdTokenView {
-            id: row.id.into(),
-            token: row.token,
-            user_id: Some(for_whom.into()),
-            status: row.status,
-        })
-    }
 }
 
-impl LoginInput {
-    fn account(&self) -> Option<&str> {
-        [&self.username, &self.email, &self.phone].into_iter().find_map(|it| given(it.as_deref()))
-    }
-}
-
-fn given(text: Option<&str>) -> Option<&str> {
+pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 

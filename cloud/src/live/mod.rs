@@ -44,6 +44,9 @@ pub struct Hint {
     /// Commands that ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Uuid>,
+    /// Entries of the audit log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<i64>,
 }
 
 /// A connector as it is now. A deleted one is told of as a change of its site, with `id` 0.
@@ -98,6 +101,7 @@ pub struct Hub {
     connectors: broadcast::Sender<Arc<ConnectorChange>>,
     sessions: broadcast::Sender<Arc<SessionChange>>,
     commands: broadcast::Sender<Uuid>,
+    changes: broadcast::Sender<i64>,
     hints: mpsc::Sender<Hint>,
 }
 
@@ -109,6 +113,7 @@ impl Hub {
             connectors: broadcast::channel(SUBSCRIBER_BUFFER).0,
             sessions: broadcast::channel(SUBSCRIBER_BUFFER).0,
             commands: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            changes: broadcast::channel(SUBSCRIBER_BUFFER).0,
             hints,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
@@ -129,6 +134,11 @@ impl Hub {
     /// Ids of commands as they end.
     pub fn commands(&self) -> broadcast::Receiver<Uuid> {
         self.commands.subscribe()
+    }
+
+    /// Numbers of the audit log's entries as they are committed, in order; the log itself tells what was missed.
+    pub fn changes(&self) -> broadcast::Receiver<i64> {
+        self.changes.subscribe()
     }
 
     /// Tells every replica, soon, of what is already committed.
@@ -165,6 +175,7 @@ impl Hint {
         merge(&mut self.connectors, other.connectors);
         merge(&mut self.sessions, other.sessions);
         merge(&mut self.commands, other.commands);
+        merge(&mut self.changes, other.changes);
     }
 
     /// The same in pieces that fit into a notification.
@@ -178,7 +189,9 @@ impl Hint {
             self.sessions.chunks(IDS_PER_HINT).map(|ids| Self { sessions: ids.into(), ..Self::default() });
         let commands =
             self.commands.chunks(IDS_PER_HINT).map(|ids| Self { commands: ids.into(), ..Self::default() });
-        sites.chain(connectors).chain(sessions).chain(commands).collect()
+        let changes =
+            self.changes.chunks(IDS_PER_HINT).map(|ids| Self { changes: ids.into(), ..Self::default() });
+        sites.chain(connectors).chain(sessions).chain(commands).chain(changes).collect()
     }
 }
 
@@ -243,7 +256,13 @@ mod tests {
     fn every_part_of_a_hint_fits_into_a_notification() {
         let ids: Vec<Uuid> = (0..1000).map(Uuid::from_u128).collect();
         let numbers: Vec<i64> = (0..1000).map(|n| i64::MAX - n).collect();
-        let hint = Hint { sites: numbers.clone(), connectors: numbers, sessions: ids.clone(), commands: ids };
+        let hint = Hint {
+            sites: numbers.clone(),
+            connectors: numbers.clone(),
+            sessions: ids.clone(),
+            commands: ids,
+            changes: numbers,
+        };
         let mut whole = Hint::default();
         for part in hint.parts() {
             assert!(serde_json::to_string(&part).unwrap().len() < 8000);

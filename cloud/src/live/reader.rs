@@ -32,6 +32,9 @@ pub(super) async fn publish(db: &PgPool, hub: &Hub, seen: &mut Reread, payload: 
     for command in hint.commands {
         hub.commands.send(command).ok();
     }
+    for change in hint.changes {
+        hub.changes.send(change).ok();
+    }
     Ok(())
 }
 

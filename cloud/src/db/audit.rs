@@ -1,0 +1,57 @@
+//! The log of what people changed: append-only, hash-chained, and numbered in the order of the commits.
+//!
+//! The number is handed out under a lock that lasts until the commit, so write the entry last. Changes by gateways are not
+//! here: they are facts of their own (`records`), and far too many for one lock.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::live::{self, Hint};
+
+/// One change, or many of a kind at once.
+#[derive(Debug, Clone, Default)]
+pub struct Entry<'a> {
+    /// Who; none: the server itself.
+    pub actor: Option<i64>,
+    /// The request it came with.
+    pub request_id: Option<&'a str>,
+    /// `create`, `update`, `delete`, or the name of what was done.
+    pub action: &'a str,
+    /// What sort of thing, as the API calls it.
+    pub entity: &'a str,
+    /// Which; none: many.
+    pub row_id: Option<String>,
+    /// The site that it concerns.
+    pub site_id: Option<i64>,
+    /// The organization that it concerns.
+    pub organization_id: Option<i64>,
+    /// The row before, without secrets.
+    pub before: Option<Value>,
+    /// The row after, without secrets.
+    pub after: Option<Value>,
+    /// How many rows; `None` is one.
+    pub count: Option<i64>,
+}
+
+/// Writes an entry and tells the replicas. Returns its number.
+///
+/// # Errors
+/// When the database does not answer, or the transaction is still in a viewer's name.
+pub async fn write(tx: &mut PgConnection, it: &Entry<'_>) -> sqlx::Result<i64> {
+    let id = sqlx::query_scalar("select append_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+        .bind(it.actor)
+        .bind(it.request_id)
+        .bind(it.action)
+        .bind(it.entity)
+        .bind(&it.row_id)
+        .bind(it.site_id)
+        .bind(it.organization_id)
+        .bind(it.before.as_ref().map(Json))
+        .bind(it.after.as_ref().map(Json))
+        .bind(it.count.unwrap_or(1))
+        .fetch_one(&mut *tx)
+        .await?;
+    live::notify(tx, &Hint { changes: vec![id], ..Hint::default() }).await?;
+    Ok(id)
+}
