@@ -123,6 +123,10 @@ create policy seen on meter_readings for select to evb_viewer using (
 alter table bills enable row level security;
 create policy seen on bills for select to evb_viewer using (exists (select from sessions se where se.id = session_id));
 
+-- What the map shows everybody, for those who charged at somebody else's.
+create view public_sites as select id, name, address from sites;
+create view public_connectors as select id, connector_type_name from connectors;
+
 alter table alarms enable row level security;
 create policy seen on alarms for select to evb_viewer using (
     (select viewer_is_administrator()) or exists (select from sites s where s.id = site_id));
@@ -142,7 +146,7 @@ grant select (id, site_id, owner_id, charge_point_hardware_id, charge_point_name
       update (site_id, owner_id, charge_point_hardware_id, charge_point_name, owner, status, instant_power, power, public,
               updated_at)
     on charge_points to evb_viewer;
-grant select on sessions, meter_readings, bills, alarms to evb_viewer;
+grant select on public_sites, public_connectors, sessions, meter_readings, bills, alarms to evb_viewer;
 grant select (id, site_id, agent_version, enrolled_at, revoked_at, last_hello_at, last_seen_at) on gateways to evb_viewer;
 
 -- ---------------------------------------------------------------- what people changed

@@ -7,7 +7,8 @@ use sqlx::{PgPool, Postgres, QueryBuilder};
 use shared::tariff::CostLine;
 use uuid::Uuid;
 
-use crate::auth::Reach;
+use super::viewer;
+use crate::auth::{Reach, Viewer};
 
 /// A session with its bill, if it has one yet.
 #[derive(Debug, sqlx::FromRow)]
@@ -43,11 +44,12 @@ pub enum Whose<'a> {
 
 const SELECT: &str =
     "select se.id, se.history_id, se.station, se.evse, se.tx_ref, se.user_id, se.started_at, se.stopped_at,
-        se.meter_start, se.meter_stop, se.energy_wh, se.stop_reason, s.address as site_address,
+        se.meter_start, se.meter_stop, se.energy_wh, se.stop_reason, p.address as site_address,
         c.connector_type_name as connector_type, b.currency, b.total_micros, b.lines
  from sessions se
  left join sites s on s.id = se.site_id
- left join connectors c on c.id = se.connector_id
+ left join public_sites p on p.id = se.site_id
+ left join public_connectors c on c.id = se.connector_id
  left join bills b on b.session_id = se.id
  where ";
 
@@ -69,25 +71,36 @@ pub fn select(whose: Whose<'_>) -> QueryBuilder<Postgres> {
     sql
 }
 
-/// Runs such a statement.
+/// Runs such a statement, in the viewer's name.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn fetch(db: &PgPool, mut sql: QueryBuilder<Postgres>) -> sqlx::Result<Vec<Session>> {
+pub async fn fetch(
+    db: &PgPool,
+    viewer: &Viewer,
+    mut sql: QueryBuilder<Postgres>,
+) -> sqlx::Result<Vec<Session>> {
+    let mut tx = viewer::begin(db, viewer).await?;
     // Filters differ from call to call: their statements are not worth a place in the cache.
-    sql.build_query_as().persistent(false).fetch_all(db).await
+    sql.build_query_as().persistent(false).fetch_all(&mut *tx).await
 }
 
 /// A page of what somebody paid, newest first, and how many there are in all.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn page(db: &PgPool, user: i64, limit: i64, offset: i64) -> sqlx::Result<(i64, Vec<Session>)> {
+pub async fn page(
+    db: &PgPool,
+    viewer: &Viewer,
+    limit: i64,
+    offset: i64,
+) -> sqlx::Result<(i64, Vec<Session>)> {
+    let mut tx = viewer::begin(db, viewer).await?;
     let count = sqlx::query_scalar("select count(*) from sessions where user_id = $1")
-        .bind(user)
-        .fetch_one(db)
+        .bind(viewer.id)
+        .fetch_one(&mut *tx)
         .await?;
-    let mut sql = select(Whose::PaidBy(user));
+    let mut sql = select(Whose::PaidBy(viewer.id));
     sql.push(" order by se.history_id desc limit ").push_bind(limit).push(" offset ").push_bind(offset);
-    Ok((count, sql.build_query_as().fetch_all(db).await?))
+    Ok((count, sql.build_query_as().fetch_all(&mut *tx).await?))
 }

@@ -180,7 +180,7 @@ impl ChargingHistorySortFields {
             Self::UserId => "se.user_id",
             Self::SessionStart => "se.started_at",
             Self::SessionEnd => "se.stopped_at",
-            Self::SiteAddress => "s.address",
+            Self::SiteAddress => "p.address",
             Self::ConnectorType => "c.connector_type_name",
             Self::PowerSpend => KWH,
             Self::MoneySpent => PRICE,
@@ -222,7 +222,7 @@ impl HistoryQuery {
     ) -> Result<ChargingHistoryResponse> {
         let viewer = viewer(ctx).await?;
         let (limit, offset) = input.paging.map_or(Ok((MAX_ROWS, 0)), |paging| paging.rows())?;
-        let (count, rows) = history::page(&app(ctx).db, viewer.id, limit, offset).await?;
+        let (count, rows) = history::page(&app(ctx).db, &viewer, limit, offset).await?;
         Ok(ChargingHistoryResponse {
             count: count.into(),
             data: rows.into_iter().map(ChargingHistory).collect(),
@@ -251,7 +251,7 @@ impl HistoryQuery {
             sql.push(", ");
         }
         sql.push("se.history_id limit ").push_bind(MAX_ROWS);
-        Ok(history::fetch(&app(ctx).db, sql).await?.into_iter().map(ChargingHistory).collect())
+        Ok(history::fetch(&app(ctx).db, &viewer, sql).await?.into_iter().map(ChargingHistory).collect())
     }
 
     /// One session, by its number or its lasting name; null when there is none or it is none of the asking one's.
@@ -262,7 +262,7 @@ impl HistoryQuery {
             Ok(id) => sql.push(" and se.id = ").push_bind(id),
             Err(_) => sql.push(" and se.history_id = ").push_bind(parse_id(&id, "id")?),
         };
-        Ok(history::fetch(&app(ctx).db, sql).await?.pop().map(ChargingHistory))
+        Ok(history::fetch(&app(ctx).db, &viewer, sql).await?.pop().map(ChargingHistory))
     }
 }
 
