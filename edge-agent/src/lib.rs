@@ -129,6 +129,7 @@ fn door(
         clock: clock.clone(),
         connections: Arc::new(Semaphore::new(config.ocpp.max_connections)),
         max_message_bytes: config.ocpp.max_message_bytes,
+        presence: Default::default(),
         next_link: AtomicU64::new(1),
     })
 }

@@ -12,8 +12,6 @@ use shared::id::{CommandId, StationId};
 use shared::model::CommandResult;
 use shared::model::command::Outcome;
 use shared::model::document::{DocumentVersion, StationsDoc};
-use shared::model::event::SecurityNoticed;
-use shared::units::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -169,21 +167,15 @@ impl Site {
 
     /// The newest connection of a station is the station; one that was still there is told to go.
     fn link_up(&mut self, station: StationId, link: LinkId, orders: mpsc::Sender<Order>) -> Effects {
-        let now = self.clock.now();
-        let mut effects = Effects::default();
         self.links.orders.insert(link, orders);
         if let Some(old) = self.links.current.insert(station.clone(), link)
             && let Some(old) = self.links.orders.remove(&old)
         {
             counter!("edge_links_displaced_total").increment(1);
             let _ = old.try_send(Order::Displaced);
-            effects = self.core.handle(now, Input::Noticed(displaced(&station, now)));
         }
         let fact = crate::core::StationFact::Connected;
-        let connected = self.core.handle(now, Input::Station { station, link, call: None, fact });
-        effects.writes.extend(connected.writes);
-        effects.sends.extend(connected.sends);
-        effects
+        self.core.handle(self.clock.now(), Input::Station { station, link, call: None, fact })
     }
 
     fn link_down(&mut self, station: StationId, link: LinkId) -> Input {
@@ -290,13 +282,4 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         .filter(|(place, write)| kept(*place, write))
         .map(|(_, write)| write)
         .collect()
-}
-
-fn displaced(station: &StationId, at: Timestamp) -> SecurityNoticed {
-    SecurityNoticed {
-        station: Some(station.clone()),
-        what: "duplicate_identity".into(),
-        detail: "a second connection logged in as this station and took over".into(),
-        at,
-    }
 }

@@ -3,15 +3,16 @@
 //! Stories about repeats, silence and garbage need each frame under control; well-behaved chargers are simulated by
 //! `firmware-sim`.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message, http};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 use uuid::Uuid;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -19,7 +20,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// A connected charger.
 #[derive(Debug)]
 pub struct Puppet {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
     asked: Vec<Call>,
 }
 
@@ -37,13 +38,21 @@ pub struct Call {
 impl Puppet {
     /// Connects to `url/identity` with HTTP Basic; a refusal is an error that names the HTTP status.
     pub async fn connect(url: &str, identity: &str, password: &str) -> Result<Self> {
+        Self::connect_from(Ipv4Addr::LOCALHOST, url, identity, password).await
+    }
+
+    /// The same from another address of this machine (all of 127.0.0.0/8 is).
+    pub async fn connect_from(from: Ipv4Addr, url: &str, identity: &str, password: &str) -> Result<Self> {
         let mut request = format!("{url}/{identity}").into_client_request()?;
         let credentials =
             reqwest::Client::new().get("http://x").basic_auth(identity, Some(password)).build()?;
         let authorization = credentials.headers()[http::header::AUTHORIZATION.as_str()].to_str()?;
         request.headers_mut().insert(http::header::AUTHORIZATION, authorization.parse()?);
         request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse()?);
-        match connect_async(request).await {
+        let gateway = request.uri().authority().context("a URL with a host")?.as_str().parse()?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        match client_async(request, socket.connect(gateway).await?).await {
             Ok((socket, _)) => Ok(Self { socket, asked: Vec::new() }),
             Err(Error::Http(response)) => bail!("refused with {}", response.status().as_u16()),
             Err(error) => Err(error.into()),

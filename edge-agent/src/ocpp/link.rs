@@ -14,7 +14,7 @@ use shared::model::command::Outcome;
 use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply as RpcReply};
 use shared::ocpp::v16::{StationCall, TRANSACTION_ACTIONS};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -34,6 +34,8 @@ pub enum Order {
     Reply(CallId, Box<Reply>),
     /// Ask the station.
     Ask(CommandId, Box<Ask>),
+    /// Give a sign of life: somebody else says that he is this station.
+    Probe(oneshot::Sender<()>),
     /// Another connection of the same station has taken over.
     Displaced,
 }
@@ -84,6 +86,7 @@ struct Running<S> {
     next_call: u64,
     heard: Instant,
     pinged: bool,
+    probe: Option<oneshot::Sender<()>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
@@ -99,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
             next_call: 0,
             heard: Instant::now(),
             pinged: false,
+            probe: None,
         };
         let end = running.serve().await;
         running.leave(end).await;
@@ -126,6 +130,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     async fn heard(&mut self, frame: Option<Result<Ws, tungstenite::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
         self.pinged = false;
+        if matches!(frame, Some(Ok(_)))
+            && let Some(probe) = self.probe.take()
+        {
+            let _ = probe.send(());
+        }
         match frame {
             None | Some(Ok(Ws::Close(_))) => Err(End::Gone),
             Some(Ok(Ws::Text(text))) => self.received(text.as_str()).await,
@@ -200,6 +209,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     async fn obey(&mut self, order: Option<Order>) -> Result<(), End> {
         match order {
             None => Err(End::Close(CloseCode::Away, "the gateway restarts")),
+            Some(Order::Probe(answer)) => {
+                self.probe = Some(answer);
+                self.send(Ws::Ping(bytes::Bytes::new())).await
+            }
             Some(Order::Displaced) => Err(End::Close(CloseCode::Policy, "a newer connection took over")),
             Some(Order::Reply(call, reply)) => match self.calls.remove(&call) {
                 Some(key) => {

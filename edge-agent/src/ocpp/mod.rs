@@ -3,4 +3,5 @@
 pub mod adapter;
 pub mod credentials;
 pub mod link;
+pub mod presence;
 pub mod server;

@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::counter;
 use percent_encoding::percent_decode_str;
 use shared::id::StationId;
+use shared::model::event::SecurityNoticed;
 use shared::ocpp::v16::SUBPROTOCOL;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -32,8 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::{Directory, Login};
 use super::link::{Link, ORDERS, Settings};
+use super::presence::{Arrival, Presence};
 use crate::clock::Clock;
-use crate::core::LinkId;
+use crate::core::{Input, LinkId};
 use crate::site::Message;
 
 /// How long a handshake may take (slowloris).
@@ -47,6 +49,8 @@ const BACKLOG: u32 = 4096;
 pub struct Server {
     /// Who may come in.
     pub directory: Arc<Directory>,
+    /// Who is here.
+    pub presence: Presence,
     /// Where connections report.
     pub site: mpsc::Sender<Message>,
     /// What they go by.
@@ -148,17 +152,36 @@ impl Server {
                 return refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins");
             }
         }
+        let (accept, offered) = match upgrade(&request) {
+            Ok(upgrade) => upgrade,
+            Err(reason) => return refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
+        };
+        if let Arrival::Held { tell } = self.presence.arrive(&identity, from, self.clock.mono_ms()).await {
+            self.held(identity, from, tell).await;
+            return refuse(StatusCode::CONFLICT, "duplicate", "this station is connected already");
+        }
         let permit = permit.lock().ok().and_then(|mut permit| permit.take());
-        match upgrade(&request) {
-            Ok((accept, offered)) => self.welcome(request, identity, &accept, offered, permit),
-            Err(reason) => refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
+        self.welcome(request, (identity, from), &accept, offered, permit)
+    }
+
+    /// Tells an operator of two boxes with one identity, or of a copied password.
+    async fn held(&self, station: StationId, from: IpAddr, tell: bool) {
+        tracing::warn!(%station, %from, "a second connection in the name of a station that is here was held off");
+        if tell {
+            let noticed = SecurityNoticed {
+                station: Some(station),
+                what: "duplicate_identity".into(),
+                detail: format!("a second connection from {from} logged in as this station and was held off"),
+                at: self.clock.now(),
+            };
+            let _ = self.site.send(Message::Input(Input::Noticed(noticed))).await;
         }
     }
 
     fn welcome(
         self: Arc<Self>,
         request: Request<Incoming>,
-        station: StationId,
+        who: (StationId, IpAddr),
         accept: &str,
         offered: bool,
         permit: Option<OwnedSemaphorePermit>,
@@ -173,7 +196,7 @@ impl Server {
                 .max_frame_size(Some(self.max_message_bytes));
             let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
             // The connection is a task of its own: this one's handshake state would stay with it for life.
-            tokio::spawn(self.connect(station, ws, offered, permit));
+            tokio::spawn(self.connect(who, ws, offered, permit));
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -191,7 +214,7 @@ impl Server {
 
     async fn connect(
         self: Arc<Self>,
-        station: StationId,
+        (station, from): (StationId, IpAddr),
         mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
         offered: bool,
         _permit: Option<OwnedSemaphorePermit>,
@@ -208,20 +231,21 @@ impl Server {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
         let (orders, from_site) = mpsc::channel(ORDERS);
         tracing::debug!(%station, "station connected");
+        self.presence.enter(station.clone(), id, from, &orders, self.clock.mono_ms());
         if self.site.send(Message::LinkUp { station: station.clone(), link: id, orders }).await.is_err() {
             return;
         }
         let link = Link {
             id,
-            station,
+            station: station.clone(),
             ws,
             site: self.site.clone(),
             orders: from_site,
             settings: self.settings.clone(),
             clock: self.clock.clone(),
         };
-        drop(self);
         link.run().await;
+        self.presence.leave(&station, id);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Nonsense from outside: each piece gets the answer that the protocol or a person expects, is counted, and harms nobody.
 
+use std::net::Ipv4Addr;
+
 use serde_json::json;
 use stack::puppet::Puppet;
 use stack::service::Service;
@@ -18,6 +20,30 @@ async fn strangers_are_refused() {
     for result in ["unknown", "wrong_password"] {
         assert_eq!(story.edge.metric("edge_logins_total", result).await.unwrap(), 1.0, "{result} is counted");
     }
+    charges(&story).await;
+}
+
+#[tokio::test]
+async fn a_second_box_in_a_stations_name_is_held_off_while_the_first_one_lives() {
+    let story = Story::begin("second-box").await;
+    let (url, password) = (story.edge.ocpp_url(), story.site.password.clone());
+    let mut first = story.station("S1").await;
+    let alive = tokio::spawn(async move { while first.hear().await.is_ok() {} });
+
+    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+    let refused = Puppet::connect_from(elsewhere, &url, "S1", &password).await.unwrap_err().to_string();
+    assert_eq!(refused, "refused with 409");
+    assert!(!alive.is_finished(), "the first one stays");
+    wait::until("an operator hears of it", SOON, || async {
+        (story.count("select count(*) from alarms where kind = 'duplicate_identity'").await == 1)
+            .then_some(())
+    })
+    .await
+    .unwrap();
+
+    // A line that broke without a word: the station itself comes back from the same address, at once.
+    Puppet::connect(&url, "S1", &password).await.unwrap().call("Heartbeat", json!({})).await.unwrap();
+    assert!(story.edge.metric("edge_links_displaced_total", "").await.unwrap() >= 1.0);
     charges(&story).await;
 }
 
