@@ -13,11 +13,12 @@ use shared::model::command::{
     Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, TriggeredMessage,
 };
 use shared::model::document::{
-    DocumentBody, DocumentVersion, StationEntry, StationsDoc, TariffAssignment, TariffsDoc, TokensDoc,
+    DocumentBody, DocumentVersion, PublicTokensDoc, StationEntry, StationsDoc, TariffAssignment, TariffsDoc,
+    TokensDoc,
 };
 use shared::model::event::{
     AuthorisationDecided, DocumentApplied, Event, Lane, MeterGap, PresenceChanged, SecurityNoticed,
-    SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched,
+    SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
 };
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
 use shared::model::token::{AuthorisedBy, TokenEntry};
@@ -154,6 +155,12 @@ fn events() -> Vec<Event> {
             at: AT,
         }),
         Event::DocumentApplied(DocumentApplied { name: "tokens".into(), version: 9, at: AT }),
+        Event::UnknownCardSeen(UnknownCardSeen {
+            station: station(),
+            evse: Some(EvseNo(2)),
+            token: IdToken::new("04A2B3C4"),
+            at: AT,
+        }),
     ]
 }
 
@@ -198,8 +205,9 @@ fn documents() -> Vec<DocumentBody> {
     let assigned = TariffAssignment { station: station(), evse: EvseNo(1), tariff: 0 };
     vec![
         DocumentBody::Stations(StationsDoc { timezone: "Europe/Berlin".into(), stations: vec![entry] }),
-        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![token] }),
+        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![token.clone()] }),
         DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff()], assigned: vec![assigned] }),
+        DocumentBody::PublicTokens(PublicTokensDoc { part: 63, tokens: vec![token] }),
     ]
 }
 

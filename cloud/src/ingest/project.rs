@@ -75,7 +75,7 @@ impl Changes {
             Event::StationBooted(boot) => newest(&mut self.boots, boot.station.clone(), boot, |it| it.at),
             Event::DocumentApplied(applied) => self.applied.push(applied),
             // Kept as records; no table shows them.
-            Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
+            Event::AuthorisationDecided(_) | Event::MeterGap(_) | Event::UnknownCardSeen(_) => {}
         }
     }
 
@@ -178,6 +178,7 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::PresenceChanged(e) => sane(e.at),
         Event::StationBooted(e) => sane(e.at),
         Event::DocumentApplied(e) => sane(e.at),
+        Event::UnknownCardSeen(e) => sane(e.at),
         Event::SessionPriced(_) => true,
     };
     if fine { None } else { Some("time out of range") }

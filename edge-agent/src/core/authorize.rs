@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 
 use shared::id::StationId;
-use shared::model::document::TokensDoc;
+use shared::model::document::{PublicTokensDoc, TokensDoc};
 use shared::model::event::{AuthorisationDecided, Event};
 use shared::model::token::{AuthStatus, AuthorisedBy, IdToken, TokenEntry};
 use shared::units::Timestamp;
 
 use super::{Core, Effects, Reply};
 
-/// The site's token list, ready to be asked.
+/// The site's token list, ready to be asked: its own tokens, and those that may charge at every public site.
 #[derive(Debug)]
 pub struct Tokens {
     unknown: AuthStatus,
-    entries: HashMap<String, TokenEntry>,
+    own: Entries,
+    public: HashMap<u16, Entries>,
 }
+
+type Entries = HashMap<String, TokenEntry>;
 
 /// What the site says of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +36,29 @@ pub struct Decision {
 impl Default for Tokens {
     /// No list yet: nobody is known and unknown tokens are refused.
     fn default() -> Self {
-        Tokens { unknown: AuthStatus::Invalid, entries: HashMap::new() }
+        Tokens { unknown: AuthStatus::Invalid, own: Entries::new(), public: HashMap::new() }
     }
 }
 
 impl Tokens {
-    /// The list of a document.
-    pub fn new(document: TokensDoc) -> Self {
-        let entries = document.tokens.into_iter().map(|entry| (entry.token.clone(), entry)).collect();
-        Tokens { unknown: document.unknown, entries }
+    /// Takes the site's own list from a document.
+    pub fn replace(&mut self, document: TokensDoc) {
+        self.unknown = document.unknown;
+        self.own = entries(document.tokens);
+    }
+
+    /// Takes a part of the public list from a document.
+    pub fn replace_public(&mut self, document: PublicTokensDoc) {
+        self.public.insert(document.part, entries(document.tokens));
+    }
+
+    fn find(&self, token: &str) -> Option<&TokenEntry> {
+        self.own.get(token).or_else(|| self.public.values().find_map(|part| part.get(token)))
     }
 
     /// The list's word on a token.
     pub fn decide(&self, token: &IdToken, now: Timestamp) -> Decision {
-        match self.entries.get(&token.folded()) {
+        match self.find(&token.folded()) {
             Some(entry) => Decision {
                 status: entry.status_at(now),
                 by: AuthorisedBy::SiteList,
@@ -61,6 +73,17 @@ impl Tokens {
     }
 }
 
+fn entries(tokens: Vec<TokenEntry>) -> Entries {
+    tokens.into_iter().map(|entry| (entry.token.clone(), entry)).collect()
+}
+
+impl Decision {
+    /// Not in any list, and refused therefore.
+    pub(super) fn is_of_an_unknown_card(&self) -> bool {
+        self.by == AuthorisedBy::UnknownTokenPolicy && self.status != AuthStatus::Accepted
+    }
+}
+
 impl Core {
     pub(super) fn authorize(
         &mut self,
@@ -70,13 +93,17 @@ impl Core {
         fx: &mut Effects,
     ) -> Reply {
         let decision = self.decide(now, station, &token);
-        fx.event(Event::AuthorisationDecided(AuthorisationDecided {
-            station: station.clone(),
-            token,
-            status: decision.status,
-            decided_by: decision.by,
-            at: now,
-        }));
+        if decision.is_of_an_unknown_card() {
+            self.unknown_card(now, station, None, &token, fx);
+        } else {
+            fx.event(Event::AuthorisationDecided(AuthorisationDecided {
+                station: station.clone(),
+                token,
+                status: decision.status,
+                decided_by: decision.by,
+                at: now,
+            }));
+        }
         Reply::Authorized { status: decision.status, expires_at: decision.expires_at, group: decision.group }
     }
 

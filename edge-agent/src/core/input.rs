@@ -133,6 +133,10 @@ pub enum Reply {
         tx_ref: StationTxRef,
         /// May the token charge?
         status: AuthStatus,
+        /// Until when.
+        expires_at: Option<Timestamp>,
+        /// Its group.
+        group: Option<String>,
     },
     /// The session's end is kept; the status of the token that stopped it, if there was one.
     Stopped(Option<AuthStatus>),

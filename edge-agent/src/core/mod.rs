@@ -10,6 +10,7 @@ mod input;
 mod live;
 mod session;
 mod sessions;
+mod taps;
 mod tariffs;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub struct Core {
     /// What runs, and what ran lately.
     pub sessions: Sessions,
     tokens: Tokens,
+    taps: taps::Taps,
     tariffs: Tariffs,
     tx_refs: TxRefs,
     commands: HashMap<CommandId, CommandState>,
@@ -66,6 +68,7 @@ impl Core {
             stations: HashMap::new(),
             sessions: Sessions::default(),
             tokens: Tokens::default(),
+            taps: taps::Taps::default(),
             tariffs: Tariffs::default(),
             tx_refs: TxRefs::new(restored.tx_ref_floor),
             commands: HashMap::new(),
@@ -144,7 +147,7 @@ impl Core {
     }
 
     fn document(&mut self, now: Timestamp, document: Document, fx: &mut Effects) {
-        let (name, version) = (document.body.name().to_owned(), document.version);
+        let (name, version) = (document.body.name().into_owned(), document.version);
         if self.documents.get(&name).is_some_and(|held| held.version >= version) {
             return;
         }
@@ -157,10 +160,11 @@ impl Core {
     }
 
     fn adopt(&mut self, document: Document) {
-        self.documents.insert(document.body.name().to_owned(), document.held());
+        self.documents.insert(document.body.name().into_owned(), document.held());
         match document.body {
             DocumentBody::Stations(_) => {}
-            DocumentBody::Tokens(tokens) => self.tokens = Tokens::new(tokens),
+            DocumentBody::Tokens(tokens) => self.tokens.replace(tokens),
+            DocumentBody::PublicTokens(part) => self.tokens.replace_public(part),
             DocumentBody::Tariffs(tariffs) => self.tariffs = Tariffs::new(tariffs),
         }
     }

@@ -12,6 +12,12 @@ use super::authorize::Decision;
 use super::sessions::{RunningSession, SUPERSEDED_GRACE_MS, StartKey, meant};
 use super::{Core, Effects, Reply, StartFact, StopFact, Write};
 
+impl Decision {
+    fn started(self, tx_ref: StationTxRef) -> Reply {
+        Reply::Started { tx_ref, status: self.status, expires_at: self.expires_at, group: self.group }
+    }
+}
+
 impl Core {
     pub(super) fn start(
         &mut self,
@@ -23,11 +29,14 @@ impl Core {
         let key = StartKey::of(station, &start);
         let decision = self.decide(now, station, &start.token);
         if let Some(known) = key.as_ref().and_then(|key| self.sessions.by_start(key)) {
-            return Reply::Started { tx_ref: known.session.start.tx_ref.clone(), status: decision.status };
+            return decision.started(known.session.start.tx_ref.clone());
         }
         self.supersede(now, station, start.evse, fx);
+        if decision.is_of_an_unknown_card() {
+            self.unknown_card(now, station, Some(start.evse), &start.token, fx);
+        }
         let running = self.begin(now, station, start, key, &decision, fx);
-        let reply = Reply::Started { tx_ref: running.session.start.tx_ref.clone(), status: decision.status };
+        let reply = decision.started(running.session.start.tx_ref.clone());
         fx.event(Event::SessionStarted(running.session.start.clone()));
         self.keep(running, fx);
         reply

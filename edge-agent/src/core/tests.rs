@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use shared::id::{CommandId, EvseNo, StationId, StationTxRef, TariffId};
 use shared::model::command::{Command, CommandBody, Outcome};
-use shared::model::document::{DocumentBody, TariffAssignment, TariffsDoc, TokensDoc};
+use shared::model::document::{DocumentBody, PublicTokensDoc, TariffAssignment, TariffsDoc, TokensDoc};
 use shared::model::event::Event;
 use shared::model::session::{SessionFlag, StopReason};
 use shared::model::token::{AuthorisedBy, TokenEntry};
@@ -79,7 +79,7 @@ fn stop(tx_ref: &str, at: Timestamp, meter: i64) -> StationFact {
 
 fn started(core: &mut Core, evse: u16, token: &str, at: Timestamp, meter: i64) -> (String, AuthStatus) {
     match say(core, at, start(evse, token, at, meter)).0 {
-        Some(Reply::Started { tx_ref, status }) => (tx_ref.0, status),
+        Some(Reply::Started { tx_ref, status, .. }) => (tx_ref.0, status),
         other => panic!("{other:?}"),
     }
 }
@@ -301,6 +301,65 @@ fn an_older_document_is_never_applied() {
         Effects::default()
     );
     assert!(!core.handle(NOW, Input::Document(Document { version: 2, body: none })).writes.is_empty());
+}
+
+// --- cards
+
+fn entry(token: &str, status: AuthStatus, group: Option<&str>) -> TokenEntry {
+    TokenEntry { token: token.into(), status, expires_at: None, group: group.map(str::to_owned) }
+}
+
+fn public(version: u64, part: u16, tokens: Vec<TokenEntry>) -> Input {
+    Input::Document(Document { version, body: DocumentBody::PublicTokens(PublicTokensDoc { part, tokens }) })
+}
+
+fn authorized(core: &mut Core, token: &str) -> AuthStatus {
+    match say(core, NOW, StationFact::Authorize { token: IdToken::new(token) }).0 {
+        Some(Reply::Authorized { status, .. }) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_public_list_comes_in_parts_and_the_sites_own_goes_before() {
+    let mut core = core();
+    assert_eq!(authorized(&mut core, "guest"), AuthStatus::Invalid);
+    core.handle(NOW, public(1, 0, vec![entry("guest", AuthStatus::Accepted, None)]));
+    core.handle(NOW, public(1, 1, vec![entry("stolen", AuthStatus::Accepted, None)]));
+    assert_eq!(authorized(&mut core, "Guest"), AuthStatus::Accepted);
+    assert_eq!(authorized(&mut core, "stolen"), AuthStatus::Blocked, "the own list has barred it");
+    core.handle(NOW, public(2, 0, vec![]));
+    assert_eq!(authorized(&mut core, "guest"), AuthStatus::Invalid, "gone from its part");
+    assert_eq!(core.documents().len(), 4, "each part has its own version");
+}
+
+#[test]
+fn a_group_is_told_when_a_session_begins() {
+    let mut core = core();
+    core.handle(NOW, public(1, 0, vec![entry("van", AuthStatus::Accepted, Some("group-7"))]));
+    let (reply, _) = say(&mut core, NOW, start(1, "VAN", NOW, 0));
+    let Some(Reply::Started { group, .. }) = reply else { panic!("{reply:?}") };
+    assert_eq!(group.as_deref(), Some("group-7"));
+}
+
+#[test]
+fn an_unknown_card_is_told_of_and_a_known_one_is_a_decision() {
+    let mut core = core();
+    let authorize = |token: &str| StationFact::Authorize { token: IdToken::new(token) };
+    let (_, events) = say(&mut core, NOW, authorize("04A2B3C4"));
+    let [Event::UnknownCardSeen(seen)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((seen.evse, seen.token.as_str()), (None, "04A2B3C4"));
+    assert!(say(&mut core, NOW, authorize("04A2B3C4")).1.is_empty(), "held on, it is the same fact");
+    assert!(matches!(say(&mut core, NOW, authorize("stolen")).1[..], [Event::AuthorisationDecided(_)]));
+    let (_, events) = say(&mut core, NOW, start(2, "04FFFFFF", NOW, 0));
+    let seen = events
+        .iter()
+        .find_map(|event| if let Event::UnknownCardSeen(it) = event { Some(it.evse) } else { None });
+    assert_eq!(seen, Some(Some(EvseNo(2))), "a station may start without asking: {events:?}");
+    assert!(
+        events.iter().any(|event| matches!(event, Event::SessionStarted(_))),
+        "and its start is kept as ever"
+    );
 }
 
 proptest! {

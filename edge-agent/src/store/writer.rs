@@ -112,7 +112,7 @@ fn apply(
         Write::Document(document) => {
             db.prepare_cached("insert or replace into documents (name, version, body) values (?1, ?2, ?3)")?
                 .execute(params![
-                    document.body.name(),
+                    &document.body.name(),
                     signed(document.version),
                     postcard::to_stdvec(&document.body)?
                 ])?;

@@ -2,6 +2,8 @@
 //!
 //! A gateway reports which version it holds; a lower version than the one it holds is never applied.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::token::{AuthStatus, TokenEntry};
@@ -17,15 +19,18 @@ pub enum DocumentBody {
     Tokens(TokensDoc),
     /// What it costs.
     Tariffs(TariffsDoc),
+    /// Who else may charge at sites that are open to the public: one part of a long list.
+    PublicTokens(PublicTokensDoc),
 }
 
 impl DocumentBody {
     /// The name under which the version is counted.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         match self {
-            DocumentBody::Stations(_) => STATIONS,
-            DocumentBody::Tokens(_) => TOKENS,
-            DocumentBody::Tariffs(_) => TARIFFS,
+            DocumentBody::Stations(_) => STATIONS.into(),
+            DocumentBody::Tokens(_) => TOKENS.into(),
+            DocumentBody::Tariffs(_) => TARIFFS.into(),
+            DocumentBody::PublicTokens(doc) => format!("{PUBLIC_TOKENS}/{}", doc.part).into(),
         }
     }
 }
@@ -36,6 +41,8 @@ pub const STATIONS: &str = "stations";
 pub const TOKENS: &str = "tokens";
 /// The name of [`TariffsDoc`].
 pub const TARIFFS: &str = "tariffs";
+/// The name of all [`PublicTokensDoc`]s, before a slash and the part.
+pub const PUBLIC_TOKENS: &str = "public-tokens";
 
 /// The stations of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +69,16 @@ pub struct TokensDoc {
     /// The answer to a token that is not in the list.
     pub unknown: AuthStatus,
     /// The list.
+    pub tokens: Vec<TokenEntry>,
+}
+
+/// One part of the tokens that may charge at every public site. The list is long and the same for all gateways, so it comes
+/// in parts: a new card costs each gateway one part, and no part outgrows a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicTokensDoc {
+    /// Which part. A token is always in the same one.
+    pub part: u16,
+    /// Its tokens.
     pub tokens: Vec<TokenEntry>,
 }
 

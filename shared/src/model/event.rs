@@ -178,6 +178,20 @@ pub struct DocumentApplied {
     pub at: Timestamp,
 }
 
+/// A card that the site does not know asked for a charge and was refused. Thinned where it is recorded: a card held to the
+/// reader for long is one fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownCardSeen {
+    /// Where.
+    pub station: StationId,
+    /// At which EVSE, if the station told.
+    pub evse: Option<EvseNo>,
+    /// The card.
+    pub token: IdToken,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Anything that can happen at a site. Each kind has one number on the wire and one lane: see [`crate::sync::record`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant holds the type that says it")]
@@ -195,4 +209,5 @@ pub enum Event {
     PresenceChanged(PresenceChanged),
     StationBooted(StationBooted),
     DocumentApplied(DocumentApplied),
+    UnknownCardSeen(UnknownCardSeen),
 }

@@ -170,7 +170,8 @@ impl Session {
             | Event::StatusChanged(_)
             | Event::PresenceChanged(_)
             | Event::StationBooted(_)
-            | Event::DocumentApplied(_) => {}
+            | Event::DocumentApplied(_)
+            | Event::UnknownCardSeen(_) => {}
         }
     }
 

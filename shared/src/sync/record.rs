@@ -80,9 +80,10 @@ pub mod kind {
     pub const PRESENCE_CHANGED: u16 = 33;
     pub const STATION_BOOTED: u16 = 34;
     pub const DOCUMENT_APPLIED: u16 = 35;
+    pub const UNKNOWN_CARD_SEEN: u16 = 36;
 
     /// Every kind that this build reads.
-    pub const ALL: [u16; 13] = [
+    pub const ALL: [u16; 14] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -96,6 +97,7 @@ pub mod kind {
         PRESENCE_CHANGED,
         STATION_BOOTED,
         DOCUMENT_APPLIED,
+        UNKNOWN_CARD_SEEN,
     ];
 }
 
@@ -116,6 +118,7 @@ impl Event {
             Event::PresenceChanged(_) => kind::PRESENCE_CHANGED,
             Event::StationBooted(_) => kind::STATION_BOOTED,
             Event::DocumentApplied(_) => kind::DOCUMENT_APPLIED,
+            Event::UnknownCardSeen(_) => kind::UNKNOWN_CARD_SEEN,
         }
     }
 
@@ -142,7 +145,8 @@ impl Event {
             | Event::StatusChanged(_)
             | Event::PresenceChanged(_)
             | Event::StationBooted(_)
-            | Event::DocumentApplied(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::DocumentApplied(_)
+            | Event::UnknownCardSeen(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -162,6 +166,7 @@ impl Event {
             Event::PresenceChanged(e) => postcard::to_stdvec(e),
             Event::StationBooted(e) => postcard::to_stdvec(e),
             Event::DocumentApplied(e) => postcard::to_stdvec(e),
+            Event::UnknownCardSeen(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -196,6 +201,7 @@ impl Record {
             kind::PRESENCE_CHANGED => Event::PresenceChanged(postcard::from_bytes(body)?),
             kind::STATION_BOOTED => Event::StationBooted(postcard::from_bytes(body)?),
             kind::DOCUMENT_APPLIED => Event::DocumentApplied(postcard::from_bytes(body)?),
+            kind::UNKNOWN_CARD_SEEN => Event::UnknownCardSeen(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -205,7 +211,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
     match kind {
         kind::SESSION_STARTED..=kind::COMMAND_FINISHED => Some(Lane::Billing),
         kind::SESSION_METERED..=kind::METER_GAP => Some(Lane::Meter),
-        kind::STATUS_CHANGED..=kind::DOCUMENT_APPLIED => Some(Lane::Status),
+        kind::STATUS_CHANGED..=kind::UNKNOWN_CARD_SEEN => Some(Lane::Status),
         _ => None,
     }
 }

@@ -74,19 +74,21 @@ pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
     match reply {
         Reply::Booted(now) => reply::boot(Registration::Accepted, *now, heartbeat_seconds),
         Reply::Authorized { status, expires_at, group } => {
-            let info =
-                TagInfo { status: tag_status(*status), expires_at: *expires_at, parent: group.clone() };
-            reply::authorize(&info)
+            reply::authorize(&tag_info(*status, *expires_at, group))
         }
-        Reply::Started { tx_ref, status } => {
+        Reply::Started { tx_ref, status, expires_at, group } => {
             let number = tx_ref.0.parse().expect("1.6 references are minted as 32-bit integers");
-            reply::start_transaction(number, &TagInfo::plain(tag_status(*status)))
+            reply::start_transaction(number, &tag_info(*status, *expires_at, group))
         }
         Reply::Stopped(status) => {
             reply::stop_transaction(status.map(|status| TagInfo::plain(tag_status(status))).as_ref())
         }
         Reply::Acknowledged => reply::empty(),
     }
+}
+
+fn tag_info(status: AuthStatus, expires_at: Option<Timestamp>, group: &Option<String>) -> TagInfo {
+    TagInfo { status: tag_status(status), expires_at, parent: group.clone() }
 }
 
 /// The request that carries an asking, or why 1.6 cannot say it.
