@@ -3,29 +3,42 @@
 //! Several operators on one field mean "or", several fields "and": that is how apps know it.
 
 mod comparison;
+mod paging;
 
-use async_graphql::Enum;
+use std::borrow::Cow;
+
+use async_graphql::{Enum, Value};
 use sqlx::{Postgres, QueryBuilder};
 
 use super::error::{Fault, Result};
 use super::scalar::Time;
-pub(super) use comparison::{IdComparison, NumberComparison, TextComparison, TimeComparison};
+pub(super) use comparison::{
+    BooleanComparison, IdComparison, JsonComparison, NumberComparison, TextComparison, TimeComparison,
+};
+pub(super) use paging::Paging;
 
 /// Values in one filter, so that no request makes an endless statement.
 const MAX_VALUES: usize = 500;
+/// Terms of an order.
+const MAX_TERMS: usize = 8;
 
 /// A value to compare with.
 #[derive(Debug, Clone)]
 enum Operand {
     Number(f64),
+    /// An id, or any number that an index on ids can be asked for.
+    Whole(i64),
     Text(String),
     Time(Time),
+    Json(Value),
 }
 
 /// One operator with its value or values.
 #[derive(Debug, Clone)]
 enum Condition {
     Null(bool),
+    True(bool),
+    False(bool),
     One(&'static str, Operand),
     In(bool, Vec<Operand>),
     Between(bool, Operand, Operand),
@@ -38,15 +51,26 @@ pub(super) struct Conditions(Vec<Condition>);
 /// A filter, whatever the entity: SQL expressions and what they are compared with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Where {
-    pub(super) fields: Vec<(&'static str, Conditions)>,
+    pub(super) fields: Vec<(Cow<'static, str>, Conditions)>,
+    /// Rows elsewhere, one of which must be as the inner filter says: `select from … where` and the link.
+    pub(super) through: Vec<(String, Where)>,
     pub(super) and: Vec<Where>,
     pub(super) or: Vec<Where>,
 }
 
 impl Where {
     /// Adds a field's conditions, when there are any.
-    pub(super) fn field(&mut self, expression: &'static str, conditions: Option<impl Into<Conditions>>) {
-        self.fields.extend(conditions.map(|it| (expression, it.into())));
+    pub(super) fn field(
+        &mut self,
+        expression: impl Into<Cow<'static, str>>,
+        conditions: Option<impl Into<Conditions>>,
+    ) {
+        self.fields.extend(conditions.map(|it| (expression.into(), it.into())));
+    }
+
+    /// Does it say nothing?
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.through.is_empty() && self.and.is_empty() && self.or.is_empty()
     }
 
     /// Writes it as a boolean expression.
@@ -61,13 +85,19 @@ impl Where {
     fn values(&self) -> usize {
         let own: usize =
             self.fields.iter().flat_map(|(_, conditions)| &conditions.0).map(Condition::values).sum();
-        own + self.and.iter().chain(&self.or).map(|it| 1 + it.values()).sum::<usize>()
+        let through = self.through.iter().map(|(_, inner)| inner);
+        own + self.and.iter().chain(&self.or).chain(through).map(|it| 1 + it.values()).sum::<usize>()
     }
 
     fn write(&self, sql: &mut QueryBuilder<Postgres>) {
         sql.push("(true");
         for (expression, conditions) in &self.fields {
             conditions.write(expression, sql);
+        }
+        for (rows, inner) in &self.through {
+            sql.push(format_args!(" and exists ({rows} and "));
+            inner.write(sql);
+            sql.push(")");
         }
         for inner in &self.and {
             sql.push(" and ");
@@ -102,7 +132,7 @@ impl Conditions {
 impl Condition {
     fn values(&self) -> usize {
         match self {
-            Condition::Null(_) | Condition::One(..) => 1,
+            Condition::Null(_) | Condition::True(_) | Condition::False(_) | Condition::One(..) => 1,
             Condition::In(_, values) => values.len(),
             Condition::Between(..) => 2,
         }
@@ -115,6 +145,12 @@ impl Condition {
             }
             Condition::Null(false) => {
                 sql.push(format_args!("{expression} is not null"));
+            }
+            Condition::True(wanted) => {
+                sql.push(format_args!("{expression} is {}true", if *wanted { "" } else { "not " }));
+            }
+            Condition::False(wanted) => {
+                sql.push(format_args!("{expression} is {}false", if *wanted { "" } else { "not " }));
             }
             Condition::One(operator, operand) => {
                 sql.push(format_args!("{} {operator} ", operand.left(expression)));
@@ -151,17 +187,39 @@ impl Operand {
     fn left(&self, expression: &str) -> String {
         match self {
             Operand::Text(_) => format!("({expression})::text"),
-            Operand::Number(_) | Operand::Time(_) => format!("({expression})"),
+            Operand::Number(_) | Operand::Whole(_) | Operand::Time(_) | Operand::Json(_) => {
+                format!("({expression})")
+            }
         }
     }
 
     fn bind(&self, sql: &mut QueryBuilder<Postgres>) {
         match self {
             Operand::Number(number) => sql.push_bind(*number).push("::float8::numeric"),
-            Operand::Text(text) => sql.push_bind(text.clone()),
+            Operand::Whole(number) => sql.push_bind(*number),
+            Operand::Text(text) => sql.push_bind(crate::db::text(text)),
+            // Postgres' JSON holds no NUL, as its text does not.
+            Operand::Json(value) => {
+                sql.push_bind(value.to_string().replace("\\u0000", "\\ufffd")).push("::jsonb")
+            }
             Operand::Time(time) => sql.push_bind(time.0),
         };
     }
+}
+
+impl From<f64> for Operand {
+    /// Whole numbers as such: then an index on ids helps.
+    fn from(number: f64) -> Self {
+        super::row_id(number, "").map_or(Operand::Number(number), Operand::Whole)
+    }
+}
+
+/// Refuses endless orders.
+pub(super) fn check_terms(terms: usize) -> Result<()> {
+    if terms > MAX_TERMS {
+        return Err(Fault::BadInput(format!("At most {MAX_TERMS} sort terms.")));
+    }
+    Ok(())
 }
 
 /// Sort Directions
@@ -223,7 +281,7 @@ mod tests {
         filter.field(
             "a",
             Some(Conditions(vec![
-                Condition::One("=", Operand::Number(1.0)),
+                Condition::One("=", Operand::Number(1.5)),
                 Condition::One("like", Operand::Text("x%".into())),
             ])),
         );
@@ -237,7 +295,7 @@ mod tests {
 
     #[test]
     fn groups_nest() {
-        let leaf = |name| Where { fields: vec![(name, number(Condition::Null(false)))], ..Where::default() };
+        let leaf = |name| Where { fields: vec![(Cow::Borrowed(name), number(Condition::Null(false)))], ..Where::default() };
         let filter = Where { or: vec![leaf("a"), leaf("b")], and: vec![leaf("c")], ..Where::default() };
         let text = |name| format!("(true and (false or {name} is not null))");
         assert_eq!(
@@ -249,7 +307,7 @@ mod tests {
     #[test]
     fn an_empty_list_matches_nothing_and_its_opposite_all() {
         let one =
-            |wanted| Where { fields: vec![("a", number(Condition::In(wanted, vec![])))], ..Where::default() };
+            |wanted| Where { fields: vec![("a".into(), number(Condition::In(wanted, vec![])))], ..Where::default() };
         assert_eq!(sql(&one(true)), "(true and (false or false))");
         assert_eq!(sql(&one(false)), "(true and (false or true))");
     }
@@ -257,7 +315,7 @@ mod tests {
     #[test]
     fn values_are_limited() {
         let many = vec![Operand::Number(0.0); MAX_VALUES + 1];
-        let filter = Where { fields: vec![("a", number(Condition::In(true, many)))], ..Where::default() };
+        let filter = Where { fields: vec![("a".into(), number(Condition::In(true, many)))], ..Where::default() };
         assert!(filter.push(&mut QueryBuilder::new("")).is_err());
     }
 }

@@ -3,17 +3,15 @@
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::bill::Bill;
-use super::error::{Fault, Result};
+use super::error::Result;
 use super::filter::{
-    Direction, IdComparison, Nulls, NumberComparison, TextComparison, TimeComparison, Where, push_order,
+    Direction, IdComparison, Nulls, NumberComparison, Paging, TextComparison, TimeComparison, Where, check_terms,
+    push_order,
 };
 use super::scalar::{Float, Time, millionths, thousandths};
 use super::{MAX_ROWS, app, parse_id, reach, row_id, viewer};
 use crate::auth::Deed;
 use crate::db::history::{self, Session, Whose};
-
-/// Terms of an order.
-const MAX_TERMS: usize = 8;
 
 /// A charging session, running or over.
 pub(super) struct ChargingHistory(Session);
@@ -87,14 +85,6 @@ impl ChargingHistory {
     async fn bill(&self) -> Option<Bill> {
         Bill::of(self.0.currency.as_deref()?, self.0.total_micros?, self.0.lines.as_deref()?)
     }
-}
-
-/// A page of a list.
-#[derive(InputObject)]
-pub(super) struct Paging {
-    /// At most 200.
-    limit: Option<f64>,
-    offset: Option<f64>,
 }
 
 #[derive(InputObject)]
@@ -221,7 +211,7 @@ impl HistoryQuery {
         input: ChargingHistoryInput,
     ) -> Result<ChargingHistoryResponse> {
         let viewer = viewer(ctx).await?;
-        let (limit, offset) = input.paging.map_or(Ok((MAX_ROWS, 0)), |paging| paging.rows())?;
+        let (limit, offset) = Paging::rows(input.paging.as_ref())?;
         let (count, rows) = history::page(&app(ctx).db, &viewer, limit, offset).await?;
         Ok(ChargingHistoryResponse {
             count: count.into(),
@@ -239,9 +229,7 @@ impl HistoryQuery {
     ) -> Result<Vec<ChargingHistory>> {
         let (viewer, reach) = reach(ctx, Deed::SeeSessions).await?;
         let sorting = sorting.take().unwrap_or_default();
-        if sorting.len() > MAX_TERMS {
-            return Err(Fault::BadInput(format!("At most {MAX_TERMS} sort terms.")));
-        }
+        check_terms(sorting.len())?;
         let mut sql = history::select(Whose::Concerning(viewer.id, &reach));
         sql.push(" and ");
         Where::from(filter).push(&mut sql)?;
@@ -263,30 +251,5 @@ impl HistoryQuery {
             Err(_) => sql.push(" and se.history_id = ").push_bind(parse_id(&id, "id")?),
         };
         Ok(history::fetch(&app(ctx).db, &viewer, sql).await?.pop().map(ChargingHistory))
-    }
-}
-
-impl Paging {
-    fn rows(&self) -> Result<(i64, i64)> {
-        let whole = |number: Option<f64>, name| number.map(|it| row_id(it, name)).transpose();
-        let (limit, offset) = (whole(self.limit, "limit")?, whole(self.offset, "offset")?);
-        if limit.is_some_and(|it| it < 0) || offset.is_some_and(|it| it < 0) {
-            return Err(Fault::BadInput("limit and offset must not be negative.".into()));
-        }
-        Ok((limit.unwrap_or(MAX_ROWS).min(MAX_ROWS), offset.unwrap_or(0)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_capped_and_never_negative() {
-        let rows = |limit, offset| Paging { limit, offset }.rows();
-        assert_eq!(rows(None, None).unwrap(), (MAX_ROWS, 0));
-        assert_eq!(rows(Some(10.0), Some(20.0)).unwrap(), (10, 20));
-        assert_eq!(rows(Some(1e6), None).unwrap(), (MAX_ROWS, 0));
-        assert!(rows(Some(-1.0), None).is_err() && rows(None, Some(0.5)).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! The operators that apps know, per kind of field.
+//!
+//! `is: null` asks for rows without a value. So does `is: true` on anything but a boolean, where it could mean nothing else.
 
-use async_graphql::{ID, InputObject};
+use async_graphql::{ID, InputObject, Json, MaybeUndefined, Value};
 
 use super::{Condition, Conditions, Operand};
 use crate::graphql::scalar::Time;
@@ -9,8 +11,8 @@ macro_rules! conditions {
     ($self:ident, $operand:expr; $($field:ident => $sql:literal),* $(,)?) => {{
         let operand = $operand;
         let mut all = Vec::new();
-        all.extend($self.is.map(Condition::Null));
-        all.extend($self.is_not.map(|null| Condition::Null(!null)));
+        all.extend(null($self.is));
+        all.extend(null($self.is_not).map(Condition::opposite));
         $(all.extend($self.$field.map(|value| Condition::One($sql, operand(value))));)*
         all.extend($self.in_.map(|values| Condition::In(true, values.into_iter().map(operand).collect())));
         all.extend($self.not_in.map(|values| Condition::In(false, values.into_iter().map(operand).collect())));
@@ -24,8 +26,8 @@ macro_rules! text_comparison {
         #[derive(Debug, Clone, InputObject)]
         #[graphql(name = $api)]
         pub(in crate::graphql) struct $name {
-            is: Option<bool>,
-            is_not: Option<bool>,
+            is: MaybeUndefined<bool>,
+            is_not: MaybeUndefined<bool>,
             eq: Option<$value>,
             neq: Option<$value>,
             gt: Option<$value>,
@@ -50,8 +52,8 @@ macro_rules! range_comparison {
         #[derive(Debug, Clone, InputObject)]
         #[graphql(name = $api)]
         pub(in crate::graphql) struct $name {
-            is: Option<bool>,
-            is_not: Option<bool>,
+            is: MaybeUndefined<bool>,
+            is_not: MaybeUndefined<bool>,
             eq: Option<$value>,
             neq: Option<$value>,
             gt: Option<$value>,
@@ -74,6 +76,14 @@ macro_rules! range_comparison {
     };
 }
 
+/// Operators on booleans.
+#[derive(Debug, Clone, InputObject)]
+#[graphql(name = "BooleanFieldComparison")]
+pub(in crate::graphql) struct BooleanComparison {
+    is: MaybeUndefined<bool>,
+    is_not: MaybeUndefined<bool>,
+}
+
 text_comparison!(
     /// Operators on ids.
     "IDFilterComparison" IdComparison, ID
@@ -81,6 +91,10 @@ text_comparison!(
 text_comparison!(
     /// Operators on text.
     "StringFieldComparison" TextComparison, String
+);
+text_comparison!(
+    /// Operators on JSON: equality is of content, patterns are matched against the text.
+    "JSONFilterComparison" JsonComparison, Json<Value>
 );
 range_comparison!(
     /// Operators on numbers.
@@ -103,7 +117,7 @@ impl From<TextComparison> for Conditions {
 impl From<IdComparison> for Conditions {
     /// Ids compare as numbers where they are numbers, and as text in patterns.
     fn from(it: IdComparison) -> Self {
-        let id = |id: ID| id.parse().map_or_else(|_| Operand::Text(id.to_string()), Operand::Number);
+        let id = |id: ID| id.parse().map_or_else(|_| Operand::Text(id.to_string()), Operand::Whole);
         let text = |id: ID| Operand::Text(id.to_string());
         let mut patterns = Vec::new();
         patterns.extend(it.like.map(|it| Condition::One("like", text(it))));
@@ -117,15 +131,65 @@ impl From<IdComparison> for Conditions {
     }
 }
 
+impl From<JsonComparison> for Conditions {
+    fn from(it: JsonComparison) -> Self {
+        let text = |Json(value): Json<Value>| {
+            Operand::Text(if let Value::String(text) = value { text } else { value.to_string() })
+        };
+        let mut patterns = Vec::new();
+        patterns.extend(it.like.map(|it| Condition::One("like", text(it))));
+        patterns.extend(it.not_like.map(|it| Condition::One("not like", text(it))));
+        patterns.extend(it.i_like.map(|it| Condition::One("ilike", text(it))));
+        patterns.extend(it.not_i_like.map(|it| Condition::One("not ilike", text(it))));
+        let json = |Json(value): Json<Value>| Operand::Json(value);
+        let mut all =
+            conditions!(it, json; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
+        all.append(&mut patterns);
+        Conditions(all)
+    }
+}
+
+impl From<BooleanComparison> for Conditions {
+    fn from(it: BooleanComparison) -> Self {
+        let is = |value| match value {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(Condition::Null(true)),
+            MaybeUndefined::Value(true) => Some(Condition::True(true)),
+            MaybeUndefined::Value(false) => Some(Condition::False(true)),
+        };
+        Conditions(is(it.is).into_iter().chain(is(it.is_not).map(Condition::opposite)).collect())
+    }
+}
+
+fn null(is: MaybeUndefined<bool>) -> Option<Condition> {
+    match is {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(Condition::Null(true)),
+        MaybeUndefined::Value(null) => Some(Condition::Null(null)),
+    }
+}
+
+impl Condition {
+    /// What `isNot` makes of an `is`.
+    fn opposite(self) -> Self {
+        match self {
+            Condition::Null(wanted) => Condition::Null(!wanted),
+            Condition::True(wanted) => Condition::True(!wanted),
+            Condition::False(wanted) => Condition::False(!wanted),
+            other => other,
+        }
+    }
+}
+
 impl From<NumberComparison> for Conditions {
     fn from(it: NumberComparison) -> Self {
         let between = it
             .between
-            .map(|it| Condition::Between(true, Operand::Number(it.lower), Operand::Number(it.upper)));
+            .map(|it| Condition::Between(true, it.lower.into(), it.upper.into()));
         let outside = it
             .not_between
-            .map(|it| Condition::Between(false, Operand::Number(it.lower), Operand::Number(it.upper)));
-        let mut all = conditions!(it, Operand::Number; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
+            .map(|it| Condition::Between(false, it.lower.into(), it.upper.into()));
+        let mut all = conditions!(it, Operand::from; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
         all.extend(between.into_iter().chain(outside));
         Conditions(all)
     }
