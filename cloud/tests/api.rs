@@ -5,60 +5,15 @@ mod support;
 
 use std::time::Duration;
 
-use cloud::{App, auth, db};
+use cloud::auth;
 use serde_json::{Value, json};
-use sqlx::PgPool;
-use support::{Person, api};
-use tempfile::TempDir;
+use support::Person;
+use support::world::{LOGIN, PASSWORD, World};
 
 const SAVE: &str = "mutation($input: CustomSiteCreateInputDto!) { createOrUpdateSiteWithChargePoints(input: $input) { siteId } }";
-const LOGIN: &str = "mutation($input: LoginInputDTO!) { login(input: $input) { accessToken } }";
 const MARKERS: &str = "query($input: InputFilterMarkersDto!) { getFilteredMarkers(input: $input) { siteid location available total } }";
 const SITE: &str = "query($input: InputFilterSiteDto!) { getFilteredSite(input: $input) {
     site_name site_address connector_type power price available available_ids total } }";
-const PASSWORD: &str = "correct horse battery";
-
-struct World {
-    _dir: TempDir,
-    _postgres: stack::postgres::Postgres,
-    app: App,
-    anybody: Person,
-}
-
-impl World {
-    async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let postgres = stack::postgres::Postgres::start(dir.path()).await.unwrap();
-        let url = postgres.create_database().await.unwrap();
-        let (router, app) = api(&url).await;
-        sqlx::migrate!().run(&app.db).await.unwrap();
-        Self { _dir: dir, _postgres: postgres, app, anybody: Person { router, token: None } }
-    }
-
-    fn db(&self) -> &PgPool {
-        &self.app.db
-    }
-
-    /// Somebody of a role, signed in.
-    async fn person(&self, name: &str, role: &str) -> (i64, Person) {
-        let hash = auth::hash_password(PASSWORD).await.unwrap();
-        let new = db::user::NewUser {
-            username: Some(name),
-            role,
-            password_hash: Some(&hash),
-            ..Default::default()
-        };
-        let id = db::user::insert(&mut self.db().acquire().await.unwrap(), &new).await.unwrap();
-        let input = json!({"input": {"username": name, "password": PASSWORD}});
-        let token = self.anybody.get(LOGIN, input).await["login"]["accessToken"].as_str().unwrap().to_owned();
-        (id, Person { token: Some(token), ..self.anybody.clone() })
-    }
-
-    async fn rows(&self, table: &'static str) -> String {
-        let sql = format!("select coalesce(json_agg(t order by t.id), '[]')::text from {table} t");
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(self.db()).await.unwrap()
-    }
-}
 
 fn site() -> Value {
     let connector = |label: &str, number: u8, kind: &str, power: u8, price: f64| {

@@ -25,8 +25,6 @@ pub(super) enum Fault {
     BadInput(String),
     /// Too often.
     TooMany(Duration),
-    /// A value is missing where the schema promises one.
-    MissingValue(&'static str),
     /// Ours. Logged, not told.
     Internal(anyhow::Error),
 }
@@ -48,7 +46,7 @@ impl Fault {
             Fault::Forbidden(_) => "FORBIDDEN",
             Fault::BadInput(_) => "BAD_USER_INPUT",
             Fault::TooMany(_) => "TOO_MANY_REQUESTS",
-            Fault::NotFound(_) | Fault::MissingValue(_) | Fault::Internal(_) => "INTERNAL_SERVER_ERROR",
+            Fault::NotFound(_) | Fault::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
 
@@ -61,7 +59,6 @@ impl Fault {
             Fault::TooMany(wait) => {
                 format!("Too many attempts, try again in {} seconds.", wait.as_secs() + 1)
             }
-            Fault::MissingValue(field) => format!("Cannot return null for non-nullable field {field}."),
             Fault::Internal(_) => "Internal server error".into(),
         }
     }
@@ -75,7 +72,7 @@ impl Fault {
             Fault::NotFound(_) => Some((404, Some("Not Found"))),
             Fault::BadInput(_) => Some((400, Some("Bad Request"))),
             Fault::TooMany(_) => Some((429, Some("Too Many Requests"))),
-            Fault::MissingValue(_) | Fault::Internal(_) => None,
+            Fault::Internal(_) => None,
         }
     }
 }

@@ -199,12 +199,15 @@ impl Operand {
             Operand::Whole(number) => sql.push_bind(*number),
             Operand::Text(text) => sql.push_bind(crate::db::text(text)),
             // Postgres' JSON holds no NUL, as its text does not.
-            Operand::Json(value) => {
-                sql.push_bind(value.to_string().replace("\\u0000", "\\ufffd")).push("::jsonb")
-            }
+            Operand::Json(value) => sql.push_bind(json(value).replace("\\u0000", "\\ufffd")).push("::jsonb"),
             Operand::Time(time) => sql.push_bind(time.0),
         };
     }
+}
+
+/// A value as JSON's text.
+fn json(value: &Value) -> String {
+    serde_json::to_string(value).expect("GraphQL values are JSON")
 }
 
 impl From<f64> for Operand {
@@ -295,7 +298,10 @@ mod tests {
 
     #[test]
     fn groups_nest() {
-        let leaf = |name| Where { fields: vec![(Cow::Borrowed(name), number(Condition::Null(false)))], ..Where::default() };
+        let leaf = |name| Where {
+            fields: vec![(Cow::Borrowed(name), number(Condition::Null(false)))],
+            ..Where::default()
+        };
         let filter = Where { or: vec![leaf("a"), leaf("b")], and: vec![leaf("c")], ..Where::default() };
         let text = |name| format!("(true and (false or {name} is not null))");
         assert_eq!(
@@ -306,8 +312,10 @@ mod tests {
 
     #[test]
     fn an_empty_list_matches_nothing_and_its_opposite_all() {
-        let one =
-            |wanted| Where { fields: vec![("a".into(), number(Condition::In(wanted, vec![])))], ..Where::default() };
+        let one = |wanted| Where {
+            fields: vec![("a".into(), number(Condition::In(wanted, vec![])))],
+            ..Where::default()
+        };
         assert_eq!(sql(&one(true)), "(true and (false or false))");
         assert_eq!(sql(&one(false)), "(true and (false or true))");
     }
@@ -315,7 +323,8 @@ mod tests {
     #[test]
     fn values_are_limited() {
         let many = vec![Operand::Number(0.0); MAX_VALUES + 1];
-        let filter = Where { fields: vec![("a".into(), number(Condition::In(true, many)))], ..Where::default() };
+        let filter =
+            Where { fields: vec![("a".into(), number(Condition::In(true, many)))], ..Where::default() };
         assert!(filter.push(&mut QueryBuilder::new("")).is_err());
     }
 }

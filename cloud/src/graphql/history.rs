@@ -5,11 +5,11 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Simp
 use super::bill::Bill;
 use super::error::Result;
 use super::filter::{
-    Direction, IdComparison, Nulls, NumberComparison, Paging, TextComparison, TimeComparison, Where, check_terms,
-    push_order,
+    Direction, IdComparison, Nulls, NumberComparison, Paging, TextComparison, TimeComparison, Where,
+    check_terms, push_order,
 };
 use super::scalar::{Float, Time, millionths, thousandths};
-use super::{MAX_ROWS, app, parse_id, reach, row_id, viewer};
+use super::{MAX_ROWS, app, parse_id, reach, viewer};
 use crate::auth::Deed;
 use crate::db::history::{self, Session, Whose};
 

@@ -10,6 +10,7 @@ mod bill;
 mod card;
 mod coerce;
 mod command;
+mod entity;
 mod error;
 mod fanout;
 mod filter;
@@ -53,7 +54,7 @@ const MUTATION_TIME: Duration = Duration::from_secs(30);
 #[derive(MergedObject, Default)]
 pub struct Query(
     map::MapQuery,
-    user::UserQuery,
+    entity::EntityQuery,
     history::HistoryQuery,
     onboarding::OnboardingQuery,
     command::CommandQuery,

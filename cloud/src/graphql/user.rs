@@ -1,73 +1,15 @@
-//! People: oneself, and adding others.
+//! People: adding others.
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, InputObject, Object};
 
+use super::entity::Person;
 use super::error::{Fault, Result};
-use super::scalar::Float;
-use super::{app, reach, viewer};
+use super::{app, reach};
 use crate::auth::{self, Deed, Role};
 use crate::db::user::{self, NewUser};
 
 /// Characters of a password.
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 10..=256;
-
-/// A person.
-pub(super) struct User(user::User);
-
-#[Object]
-impl User {
-    async fn id(&self) -> ID {
-        self.0.id.into()
-    }
-    async fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
-    }
-    async fn username(&self) -> Option<&str> {
-        self.0.username.as_deref()
-    }
-    /// An error for those who have none.
-    #[expect(clippy::unused_async, reason = "resolvers are async by contract")]
-    async fn phone(&self) -> Result<&str> {
-        self.0.phone.as_deref().ok_or(Fault::MissingValue("User.phone"))
-    }
-    async fn email(&self) -> Option<&str> {
-        self.0.email.as_deref()
-    }
-    async fn country(&self) -> Option<&str> {
-        self.0.country.as_deref()
-    }
-    async fn state(&self) -> Option<&str> {
-        self.0.state.as_deref()
-    }
-    async fn address(&self) -> Option<&str> {
-        self.0.address.as_deref()
-    }
-    async fn unit(&self) -> Option<&str> {
-        self.0.unit.as_deref()
-    }
-    async fn city(&self) -> Option<&str> {
-        self.0.city.as_deref()
-    }
-    async fn zip(&self) -> Option<Float> {
-        self.0.zip.map(Float)
-    }
-    /// administrator, business-owner, driver (also called end-user) or service.
-    async fn role(&self) -> &str {
-        &self.0.role
-    }
-}
-
-#[derive(Default)]
-pub(super) struct UserQuery;
-
-#[Object]
-impl UserQuery {
-    /// Who is asking.
-    async fn me(&self, ctx: &Context<'_>) -> Result<User> {
-        let viewer = viewer(ctx).await?;
-        user::find(&app(ctx).db, viewer.id).await?.map(User).ok_or(Fault::Unauthorized)
-    }
-}
 
 /// A person to be.
 #[derive(InputObject)]
@@ -88,7 +30,7 @@ pub(super) struct UserMutation;
 #[Object]
 impl UserMutation {
     /// Adds a person; for administrators.
-    async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<User> {
+    async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<Person> {
         if !reach(ctx, Deed::ManageUsers).await?.1.everything {
             return Err(Fault::role());
         }
@@ -114,7 +56,7 @@ impl UserMutation {
         let db = &app(ctx).db;
         let id =
             user::insert(&mut *db.acquire().await?, &new).await.map_err(taken("username, phone or email"))?;
-        user::find(db, id).await?.map(User).ok_or_else(|| Fault::no_such("User", id))
+        Ok(Person(id))
     }
 }
 

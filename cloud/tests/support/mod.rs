@@ -5,6 +5,8 @@
     reason = "each test file uses its own part; a test that cannot go on has failed"
 )]
 
+pub(crate) mod world;
+
 use std::sync::Arc;
 
 use axum::Router;

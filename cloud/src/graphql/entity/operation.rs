@@ -86,8 +86,7 @@ fn of_entity(entity: &'static Entity) -> Vec<(String, Operation)> {
         Write::DeleteOne,
         Write::DeleteMany,
     ];
-    let writes =
-        relations.chain(writes).map(|write| (write.field(entity), Operation::Write(entity, write)));
+    let writes = relations.chain(writes).map(|write| (write.field(entity), Operation::Write(entity, write)));
     let events = [
         Event::Created,
         Event::UpdatedOne,

@@ -134,7 +134,7 @@ impl From<IdComparison> for Conditions {
 impl From<JsonComparison> for Conditions {
     fn from(it: JsonComparison) -> Self {
         let text = |Json(value): Json<Value>| {
-            Operand::Text(if let Value::String(text) = value { text } else { value.to_string() })
+            Operand::Text(if let Value::String(text) = value { text } else { super::json(&value) })
         };
         let mut patterns = Vec::new();
         patterns.extend(it.like.map(|it| Condition::One("like", text(it))));
@@ -176,19 +176,15 @@ impl Condition {
             Condition::Null(wanted) => Condition::Null(!wanted),
             Condition::True(wanted) => Condition::True(!wanted),
             Condition::False(wanted) => Condition::False(!wanted),
-            other => other,
+            other @ (Condition::One(..) | Condition::In(..) | Condition::Between(..)) => other,
         }
     }
 }
 
 impl From<NumberComparison> for Conditions {
     fn from(it: NumberComparison) -> Self {
-        let between = it
-            .between
-            .map(|it| Condition::Between(true, it.lower.into(), it.upper.into()));
-        let outside = it
-            .not_between
-            .map(|it| Condition::Between(false, it.lower.into(), it.upper.into()));
+        let between = it.between.map(|it| Condition::Between(true, it.lower.into(), it.upper.into()));
+        let outside = it.not_between.map(|it| Condition::Between(false, it.lower.into(), it.upper.into()));
         let mut all = conditions!(it, Operand::from; eq => "=", neq => "<>", gt => ">", gte => ">=", lt => "<", lte => "<=");
         all.extend(between.into_iter().chain(outside));
         Conditions(all)

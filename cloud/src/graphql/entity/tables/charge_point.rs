@@ -35,4 +35,3 @@ pub(in crate::graphql::entity) static CHARGE_POINT: Entity = Entity {
     change: Deed::ChangeSites,
     unique: "chargePointHardwareId",
 };
-

@@ -32,9 +32,7 @@ pub(in crate::graphql::entity) static CONNECTOR: Entity = Entity {
         Field::new("created_at", "created_at", Kind::Time).kept(),
         Field::new("updated_at", "updated_at", Kind::Time).kept(),
         Field::new("deleted_at", "deleted_at", Kind::Time),
-        Field::new("chargePointId", "charge_point_id", Kind::REFERENCE)
-            .unfiltered()
-            .made(Create::Required),
+        Field::new("chargePointId", "charge_point_id", Kind::REFERENCE).unfiltered().made(Create::Required),
         Field::new("siteId", "site_id", Kind::REFERENCE).required().unfiltered().made(Create::Required),
     ],
     relations: &[

@@ -15,9 +15,7 @@ pub(super) fn register(registry: &mut Registry, entity: &'static Entity) {
 
 fn filters(registry: &mut Registry, entity: &'static Entity) {
     let name = entity.name;
-    let through = |it: &Through| {
-        value(it.key, format!("{name}Filter{}Filter", it.target.name), "")
-    };
+    let through = |it: &Through| value(it.key, format!("{name}Filter{}Filter", it.target.name), "");
     let mut own = filter_fields(&format!("{name}Filter"), entity);
     own.extend(entity.filters.iter().map(through));
     input(registry, &format!("{name}Filter"), "", own);
@@ -58,7 +56,7 @@ fn writing(registry: &mut Registry, entity: &'static Entity) {
     let updated = entity.fields.iter().filter(|field| field.writing != Writing::Absent).map(|field| {
         let about = match field.writing {
             Writing::Kept if field.name != "id" => "Kept by the server: what is sent here is not written.",
-            _ => "",
+            Writing::Written | Writing::Kept | Writing::Absent => "",
         };
         value(field.name, field.kind.scalar(), about)
     });

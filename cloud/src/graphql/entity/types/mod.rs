@@ -15,7 +15,7 @@ use async_graphql::{InputType as _, OutputType as _, ServerResult};
 use super::table::{Entity, Writing};
 use super::tables;
 use crate::graphql::filter::{
-    BooleanComparison, Direction, IdComparison, JsonComparison, NumberComparison, Nulls, Paging,
+    BooleanComparison, Direction, IdComparison, JsonComparison, Nulls, NumberComparison, Paging,
     TextComparison, TimeComparison,
 };
 use crate::graphql::scalar::{JsonValue, Time};
@@ -23,15 +23,13 @@ use meta::{field, object, or, value, with};
 pub(super) use roots::{mutations, queries, subscriptions};
 
 /// Everything that the roots refer to; telling it twice changes nothing.
-fn register(registry: &mut Registry) {
+pub(super) fn register(registry: &mut Registry) {
     if registry.types.contains_key("UpdateManyResponse") {
         return;
     }
     scalars_and_operators(registry);
-    let count = |name: &str, about: &str| MetaField {
-        description: Some(about.to_owned()),
-        ..field(name, "Int!")
-    };
+    let count =
+        |name: &str, about: &str| MetaField { description: Some(about.to_owned()), ..field(name, "Int!") };
     object(registry, "UpdateManyResponse", "", vec![count("updatedCount", "The number of records updated.")]);
     object(registry, "DeleteManyResponse", "", vec![count("deletedCount", "The number of records deleted.")]);
     for entity in tables::ALL {
@@ -39,7 +37,11 @@ fn register(registry: &mut Registry) {
         inputs::register(registry, entity);
         aggregates::register(registry, entity.name, entity);
         for relation in entity.relations {
-            aggregates::register(registry, &format!("{}{}", entity.name, relation.target.plural), relation.target);
+            aggregates::register(
+                registry,
+                &format!("{}{}", entity.name, relation.target.plural),
+                relation.target,
+            );
         }
     }
 }

@@ -12,11 +12,10 @@ use crate::graphql::entity::table::Entity;
 pub(in crate::graphql::entity) fn queries(registry: &mut Registry, name: &str) -> MetaType {
     part(registry, name, |operation| match operation {
         Operation::Read(entity, read) => Some(query(entity, read)),
-        Operation::Me(_) => Some(MetaField {
-            description: Some("Who is asking.".into()),
-            ..field("me", "User!")
-        }),
-        _ => None,
+        Operation::Me(_) => {
+            Some(MetaField { description: Some("Who is asking.".into()), ..field("me", "User!") })
+        }
+        Operation::Write(..) | Operation::Watch(..) => None,
     })
 }
 
@@ -24,7 +23,7 @@ pub(in crate::graphql::entity) fn queries(registry: &mut Registry, name: &str) -
 pub(in crate::graphql::entity) fn mutations(registry: &mut Registry, name: &str) -> MetaType {
     part(registry, name, |operation| match operation {
         Operation::Write(entity, write) => Some(mutation(entity, write)),
-        _ => None,
+        Operation::Read(..) | Operation::Me(_) | Operation::Watch(..) => None,
     })
 }
 
@@ -32,15 +31,11 @@ pub(in crate::graphql::entity) fn mutations(registry: &mut Registry, name: &str)
 pub(in crate::graphql::entity) fn subscriptions(registry: &mut Registry, name: &str) -> MetaType {
     part(registry, name, |operation| match operation {
         Operation::Watch(entity, event) => Some(subscription(entity, event)),
-        _ => None,
+        Operation::Read(..) | Operation::Me(_) | Operation::Write(..) => None,
     })
 }
 
-fn part(
-    registry: &mut Registry,
-    name: &str,
-    field: impl Fn(Operation) -> Option<MetaField>,
-) -> MetaType {
+fn part(registry: &mut Registry, name: &str, field: impl Fn(Operation) -> Option<MetaField>) -> MetaType {
     register(registry);
     let fields: IndexMap<_, _> =
         ALL.iter().filter_map(|(name, operation)| Some((name.clone(), field(*operation)?))).collect();
