@@ -20,6 +20,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The stations' side.
     pub ocpp: Ocpp,
+    /// The same, encrypted.
+    pub tls: Tls,
     /// The installer's side.
     pub local: Local,
     /// The cloud's side.
@@ -30,7 +32,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ocpp {
-    /// Address to listen on.
+    /// Address to listen on without TLS; empty: closed.
     pub listen: String,
     /// Seconds between heartbeats.
     pub heartbeat_seconds: u32,
@@ -44,6 +46,22 @@ pub struct Ocpp {
     pub max_message_bytes: usize,
     /// Failed logins per address and minute at most.
     pub max_failed_logins: u32,
+}
+
+/// The stations' side, encrypted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Address to listen on for stations with passwords; empty: closed.
+    pub listen: String,
+    /// Address to listen on for stations with certificates; empty: closed.
+    pub mutual_listen: String,
+    /// Names and addresses by which stations know the gateway, besides its own.
+    pub names: Vec<String>,
+    /// A server certificate of one's own, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
 }
 
 /// The installer's side.
@@ -115,7 +133,7 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Settings that have no default.
-const WITHOUT_DEFAULT: [&str; 2] = ["sync__mqtt_url", "sync__ca_file"];
+const WITHOUT_DEFAULT: [&str; 4] = ["sync__mqtt_url", "sync__ca_file", "tls__certificate", "tls__key"];
 
 /// `ocpp__listen` → `ocpp.listen`. A variable that is no setting is named in the log and left alone: other programs use
 /// the prefix too.
@@ -140,6 +158,11 @@ fn set(table: &mut toml::Table, name: &str, value: String) -> bool {
             value.parse().map_or(toml::Value::String(value), toml::Value::Integer)
         }
         Some(toml::Value::String(_)) => toml::Value::String(value),
+        Some(toml::Value::Array(_)) => value
+            .split(',')
+            .map(|part| toml::Value::String(part.trim().to_owned()))
+            .collect::<Vec<_>>()
+            .into(),
         None if WITHOUT_DEFAULT.contains(&name) => toml::Value::String(value),
         Some(_) | None => return false,
     };
@@ -159,7 +182,7 @@ mod partial {
         };
     }
 
-    optional!(Config { data_dir: String, ocpp: Ocpp, local: Local, sync: Sync });
+    optional!(Config { data_dir: String, ocpp: Ocpp, tls: Tls, local: Local, sync: Sync });
     optional!(Ocpp {
         listen: String,
         heartbeat_seconds: u32,
@@ -168,6 +191,13 @@ mod partial {
         max_connections: usize,
         max_message_bytes: usize,
         max_failed_logins: u32,
+    });
+    optional!(Tls {
+        listen: String,
+        mutual_listen: String,
+        names: Vec<String>,
+        certificate: String,
+        key: String,
     });
     optional!(Local { listen: String });
     optional!(Sync {
@@ -186,7 +216,11 @@ mod tests {
     #[test]
     fn the_defaults_are_a_configuration() {
         let config = Config::load(None).unwrap();
-        assert_eq!(config.ocpp.listen, "0.0.0.0:9000");
+        assert_eq!(
+            (config.ocpp.listen.as_str(), config.tls.listen.as_str()),
+            ("", "0.0.0.0:9443"),
+            "plain is opt-in"
+        );
     }
 
     #[test]
@@ -205,10 +239,16 @@ mod tests {
         let named = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         overlay(
             &mut table,
-            vec![named("ocpp__heartbeat_seconds", "7"), named("data_dir", "/tmp/x"), named("url", "u")],
+            vec![
+                named("ocpp__heartbeat_seconds", "7"),
+                named("data_dir", "/tmp/x"),
+                named("tls__names", "a, b"),
+                named("url", "u"),
+            ],
         );
         overlay(&mut table, vec![named("sync__mqtt_url", "mqtt://h"), named("oops__x", "1")]);
         assert_eq!(table["ocpp"]["heartbeat_seconds"].as_integer(), Some(7));
+        assert_eq!(table["tls"]["names"].as_array().map(Vec::len), Some(2));
         assert_eq!(table["data_dir"].as_str(), Some("/tmp/x"));
         assert_eq!(table["sync"]["mqtt_url"].as_str(), Some("mqtt://h"));
         assert!(!table.contains_key("url") && !table.contains_key("oops"));

@@ -11,9 +11,11 @@
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod doors;
 pub mod enroll;
 pub mod local;
 pub mod ocpp;
+pub mod pki;
 pub mod site;
 pub mod store;
 pub mod sync;
@@ -38,7 +40,7 @@ use core::Core;
 use enroll::Identity;
 use ocpp::credentials::Directory;
 use ocpp::link::Settings;
-use ocpp::server::{self, Server};
+use ocpp::server::Server;
 use site::{Links, Message, Site};
 use store::{Opened, Store};
 
@@ -77,15 +79,20 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     };
     let site = tokio::spawn(site.run(inbox));
 
-    let stations = server::listen(&config.ocpp.listen)
-        .with_context(|| format!("listening on {}", config.ocpp.listen))?;
+    let doors = doors::open(&config, &clock, &stop)?;
     let pages = TcpListener::bind(&config.local.listen).await;
     let pages = pages.with_context(|| format!("listening on {}", config.local.listen))?;
-    announce(&config.data_dir, &stations, &pages)?;
-    let local =
-        local::Local { site: to_site.clone(), position: store.position(), online: is_online, metrics };
+    announce(&config.data_dir, &doors, &pages)?;
+    let local = local::Local {
+        site: to_site.clone(),
+        position: store.position(),
+        online: is_online,
+        metrics,
+        authority: pki::authority_file(&config.data_dir),
+    };
     tokio::spawn(serve_pages(pages, local, stop.clone()));
-    tokio::spawn(server::serve(door(&config, directory, &to_site, &clock), stations, stop.clone()));
+    let server = door_keeper(&config, directory, &to_site, &clock);
+    doors.into_iter().for_each(|door| door.serve(server.clone(), stop.clone()));
     let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone() };
     let uplink = tokio::spawn(uplink.run(config.clone(), store.clone()));
     tokio::spawn(keep_tidy(store, clock, config.sync.keep_days));
@@ -111,7 +118,7 @@ async fn until_stopped(
     }
 }
 
-fn door(
+fn door_keeper(
     config: &Config,
     directory: Arc<Directory>,
     site: &mpsc::Sender<Message>,
@@ -189,10 +196,15 @@ async fn keep_tidy(store: Store, clock: Arc<Clock>, keep_days: u32) {
 }
 
 /// Says where we listen: in the log, and in a file for tools, because port 0 lets the system choose.
-fn announce(data_dir: &Path, stations: &TcpListener, pages: &TcpListener) -> anyhow::Result<()> {
-    let (ocpp, local) = (stations.local_addr()?, pages.local_addr()?);
-    tracing::info!(%ocpp, %local, "listening");
-    let text = serde_json::json!({ "ocpp": ocpp.to_string(), "local": local.to_string() }).to_string();
+fn announce(data_dir: &Path, doors: &[doors::Open], pages: &TcpListener) -> anyhow::Result<()> {
+    let mut listening = serde_json::Map::new();
+    for (name, address) in
+        doors.iter().map(|door| (door.name, door.address)).chain([("local", pages.local_addr()?)])
+    {
+        tracing::info!(name, %address, "listening");
+        listening.insert(name.to_owned(), address.to_string().into());
+    }
+    let text = serde_json::Value::from(listening).to_string();
     let (path, draft) = (data_dir.join("listening.json"), data_dir.join("listening.json.new"));
     std::fs::write(&draft, text)
         .and_then(|()| std::fs::rename(&draft, &path))

@@ -1,11 +1,14 @@
 //! The installer's and the monitoring's side: health, metrics, and what the site is doing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -15,7 +18,7 @@ use shared::units::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{Core, RunningSession};
-use crate::site::Message;
+use crate::site::{Links, Message};
 use crate::store::Position;
 
 /// What the pages show.
@@ -29,6 +32,8 @@ pub struct Local {
     pub online: watch::Receiver<bool>,
     /// The metrics.
     pub metrics: PrometheusHandle,
+    /// Where the certificate is that stations have to trust.
+    pub authority: PathBuf,
 }
 
 /// The site at a moment.
@@ -49,6 +54,8 @@ pub struct StationView {
     pub station: String,
     /// Is it connected?
     pub connected: bool,
+    /// The OCPP security profile of its connection: at 1 its password crosses the network unencrypted.
+    pub security_profile: Option<u8>,
     /// What it is.
     pub model: Option<String>,
     /// Its connectors.
@@ -109,18 +116,20 @@ pub fn router(local: Local) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/state", get(state))
+        .route("/site-ca.pem", get(authority))
         .with_state(local)
 }
 
 impl Snapshot {
     /// The site as the core sees it.
-    pub fn of(core: &Core, now: Timestamp) -> Self {
+    pub fn of(core: &Core, links: &Links, now: Timestamp) -> Self {
         let mut stations: Vec<StationView> = core
             .stations
             .iter()
             .map(|(id, station)| StationView {
                 station: id.to_string(),
                 connected: station.link.is_some(),
+                security_profile: links.profile(id),
                 model: station.info.as_ref().map(|info| format!("{} {}", info.vendor, info.model)),
                 connectors: station
                     .connectors
@@ -164,6 +173,12 @@ async fn ready(State(local): State<Local>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(local): State<Local>) -> String {
     local.metrics.render()
+}
+
+/// The certificate of the site's authority: for an installer to put into chargers.
+async fn authority(State(local): State<Local>) -> Result<impl IntoResponse, StatusCode> {
+    let pem = tokio::fs::read_to_string(&local.authority).await.map_err(|_| StatusCode::NOT_FOUND)?;
+    Ok(([(CONTENT_TYPE, "application/x-pem-file")], pem))
 }
 
 async fn state(State(local): State<Local>) -> Result<Json<SiteState>, StatusCode> {

@@ -4,9 +4,13 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use edge_agent::clock::Clock;
 use edge_agent::config::{self, Config};
 use edge_agent::enroll;
+use edge_agent::pki::Authority;
+use shared::id::StationId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +37,15 @@ enum Command {
     DefaultConfig,
     /// Check a configuration and say what is wrong with it.
     CheckConfig,
+    /// Sign a charger's certificate request with this site's authority; prints the certificate.
+    SignStation {
+        /// The charger's identity.
+        #[arg(long)]
+        station: StationId,
+        /// The request, in PEM.
+        #[arg(long)]
+        csr: PathBuf,
+    },
     /// Trade a one-time claim code for this gateway's identity.
     Enroll {
         /// The cloud's address, such as https://charging.example.com
@@ -68,6 +81,12 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         Command::CheckConfig => {
             Config::load(cli.config.as_deref())?;
             print("the configuration is valid\n");
+        }
+        Command::SignStation { station, csr } => {
+            let config = Config::load(cli.config.as_deref())?;
+            let csr = std::fs::read_to_string(&csr).with_context(|| format!("reading {}", csr.display()))?;
+            let now = Clock::new(None).now();
+            print(&Authority::open(&config.data_dir, now)?.sign(&station, &csr, now)?);
         }
         Command::Enroll { cloud, claim, data } => {
             let data_dir = match data {

@@ -44,6 +44,8 @@ pub enum Message {
         station: StationId,
         /// The connection.
         link: LinkId,
+        /// Through which door: the OCPP security profile.
+        profile: u8,
         /// How to reach it.
         orders: mpsc::Sender<Order>,
     },
@@ -84,7 +86,14 @@ pub struct Site {
 #[derive(Default)]
 pub struct Links {
     orders: HashMap<LinkId, mpsc::Sender<Order>>,
-    current: HashMap<StationId, LinkId>,
+    current: HashMap<StationId, (LinkId, u8)>,
+}
+
+impl Links {
+    /// The OCPP security profile of a station's connection.
+    pub fn profile(&self, station: &StationId) -> Option<u8> {
+        self.current.get(station).map(|(_, profile)| *profile)
+    }
 }
 
 impl Site {
@@ -144,10 +153,12 @@ impl Site {
                 self.recall(&input).await;
                 input
             }
-            Message::LinkUp { station, link, orders } => return self.link_up(station, link, orders),
+            Message::LinkUp { station, link, profile, orders } => {
+                return self.link_up(station, (link, profile), orders);
+            }
             Message::LinkDown { station, link } => self.link_down(station, link),
             Message::Snapshot(asker) => {
-                let _ = asker.send(Snapshot::of(&self.core, self.clock.now()));
+                let _ = asker.send(Snapshot::of(&self.core, &self.links, self.clock.now()));
                 return Effects::default();
             }
         };
@@ -166,9 +177,14 @@ impl Site {
     }
 
     /// The newest connection of a station is the station; one that was still there is told to go.
-    fn link_up(&mut self, station: StationId, link: LinkId, orders: mpsc::Sender<Order>) -> Effects {
+    fn link_up(
+        &mut self,
+        station: StationId,
+        (link, profile): (LinkId, u8),
+        orders: mpsc::Sender<Order>,
+    ) -> Effects {
         self.links.orders.insert(link, orders);
-        if let Some(old) = self.links.current.insert(station.clone(), link)
+        if let Some((old, _)) = self.links.current.insert(station.clone(), (link, profile))
             && let Some(old) = self.links.orders.remove(&old)
         {
             counter!("edge_links_displaced_total").increment(1);
@@ -180,7 +196,7 @@ impl Site {
 
     fn link_down(&mut self, station: StationId, link: LinkId) -> Input {
         self.links.orders.remove(&link);
-        if self.links.current.get(&station) == Some(&link) {
+        if self.links.current.get(&station).is_some_and(|(current, _)| *current == link) {
             self.links.current.remove(&station);
         }
         Input::Station { station, link, call: None, fact: crate::core::StationFact::Disconnected }

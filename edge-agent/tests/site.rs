@@ -55,6 +55,8 @@ impl Agent {
             .arg("run")
             .env("EDGE_DATA_DIR", self.folder.path())
             .env("EDGE_OCPP__LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("EDGE_TLS__LISTEN", "127.0.0.1:0")
+            .env("EDGE_TLS__MUTUAL_LISTEN", "127.0.0.1:0")
             .env("EDGE_LOCAL__LISTEN", "127.0.0.1:0")
             .stderr(Stdio::null())
             .spawn();

@@ -4,16 +4,19 @@ use shared::units::{Watts, Wh};
 
 use crate::ev::Vehicle;
 use crate::journal::Journal;
+use crate::tls::Tls;
 
 /// A station to simulate.
 #[derive(Clone, Debug)]
 pub struct StationConfig {
-    /// Where the CSMS is, the identity not included: `ws://host:port/path`.
+    /// Where the CSMS is, the identity not included: `ws://host:port/path`, or `wss://…` with `tls`.
     pub url: String,
     /// The identity: last part of the URL and Basic user name.
     pub identity: String,
     /// The Basic password, if any.
     pub password: Option<String>,
+    /// What it trusts and shows over `wss://`.
+    pub tls: Option<Tls>,
     /// How many connectors.
     pub connectors: u16,
     /// What BootNotification tells.
@@ -60,6 +63,7 @@ impl StationConfig {
             url: url.into(),
             identity: identity.into(),
             password: None,
+            tls: None,
             connectors: 1,
             hardware: Hardware {
                 vendor: "FirmwareSim".into(),

@@ -1,10 +1,13 @@
-//! Opening the socket: WebSocket over TCP, HTTP Basic, subprotocol `ocpp1.6`.
+//! Opening the socket: WebSocket over TCP or TLS, HTTP Basic, subprotocol `ocpp1.6`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::ServerName;
 use shared::ocpp::v16::SUBPROTOCOL;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -14,14 +17,16 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
 
 use crate::config::StationConfig;
+use tokio_util::either::Either;
 
-pub(crate) type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<Line>;
+type Line = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The URL cannot be used.
-    #[error("{0:?} is no ws:// URL")]
+    #[error("{0:?} is no ws:// or wss:// URL, or wss:// without a trusted authority")]
     Url(String),
     /// The network said no.
     #[error("cannot reach {0}: {1}")]
@@ -49,7 +54,8 @@ pub(crate) async fn dial(config: &StationConfig) -> Result<Socket, DialError> {
     let tcp = timeout(PATIENCE, TcpStream::connect(&address)).await.map_err(|_| late())?;
     let tcp = tcp.map_err(|error| DialError::Network(address.clone(), error))?;
     tcp.set_nodelay(true).map_err(|error| DialError::Network(address.clone(), error))?;
-    let handshake = tokio_tungstenite::client_async_with_config(request, tcp, Some(buffers()));
+    let line = timeout(PATIENCE, line(config, &request, tcp)).await.map_err(|_| late())??;
+    let handshake = tokio_tungstenite::client_async_with_config(request, line, Some(buffers()));
     let handshake = Box::pin(timeout(PATIENCE, handshake));
     let (socket, response) = handshake.await.map_err(|_| late())?.map_err(refusal)?;
     let chosen = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
@@ -57,6 +63,20 @@ pub(crate) async fn dial(config: &StationConfig) -> Result<Socket, DialError> {
         return Err(DialError::Subprotocol(chosen.map(str::to_owned)));
     }
     Ok(socket)
+}
+
+/// The connection, with TLS around it where the URL wants it.
+async fn line(config: &StationConfig, request: &Request, tcp: TcpStream) -> Result<Line, DialError> {
+    let Some(tls) = config.tls.as_ref().filter(|_| request.uri().scheme_str() == Some("wss")) else {
+        return Ok(Either::Left(tcp));
+    };
+    let bad = || DialError::Url(config.url.clone());
+    let host = request.uri().host().ok_or_else(bad)?.trim_matches(['[', ']']);
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
+    let stream = TlsConnector::from(tls.0.clone()).connect(name, tcp).await;
+    stream
+        .map(|stream| Either::Right(Box::new(stream)))
+        .map_err(|error| DialError::Network(host.to_owned(), error))
 }
 
 /// Small buffers: the defaults cost 130 KB per socket, and there are thousands.
@@ -84,10 +104,12 @@ fn request(config: &StationConfig) -> Result<Request, DialError> {
 fn address(request: &Request, config: &StationConfig) -> Result<String, DialError> {
     let bad = || DialError::Url(config.url.clone());
     let uri: &http::Uri = request.uri();
-    if uri.scheme_str() != Some("ws") {
-        return Err(bad());
-    }
-    Ok(format!("{}:{}", uri.host().ok_or_else(bad)?, uri.port_u16().unwrap_or(80)))
+    let port = match uri.scheme_str() {
+        Some("ws") => 80,
+        Some("wss") if config.tls.is_some() => 443,
+        _ => return Err(bad()),
+    };
+    Ok(format!("{}:{}", uri.host().ok_or_else(bad)?, uri.port_u16().unwrap_or(port)))
 }
 
 fn refusal(error: Error) -> DialError {

@@ -17,6 +17,7 @@ pub mod load;
 pub mod scenario;
 pub mod station;
 pub mod tempo;
+pub mod tls;
 
 pub use config::{Hardware, StationConfig};
 pub use dial::DialError;
@@ -26,3 +27,4 @@ pub use handle::{Again, Events, InVain, NothingSent, Station};
 pub use journal::{Journal, SessionRecord};
 pub use link::Response;
 pub use station::Refusal;
+pub use tls::Tls;

@@ -15,6 +15,8 @@ use crate::service::Service;
 pub struct Edge {
     service: Service,
     ocpp: SocketAddr,
+    tls: SocketAddr,
+    mutual_tls: SocketAddr,
     local: SocketAddr,
 }
 
@@ -30,16 +32,20 @@ impl Edge {
         let folder = data.display().to_string();
         service.tool(&["enroll", "--cloud", cloud, "--claim", claim, "--data", &folder], "")?;
         let unknown = ([127, 0, 0, 1], 0).into();
-        Ok(Self { service, ocpp: unknown, local: unknown })
+        Ok(Self { service, ocpp: unknown, tls: unknown, mutual_tls: unknown, local: unknown })
     }
 
     /// Starts it, on the ports it had before.
     pub async fn start(&mut self) -> Result<()> {
         self.service.set("EDGE_OCPP__LISTEN", self.ocpp);
+        self.service.set("EDGE_TLS__LISTEN", self.tls);
+        self.service.set("EDGE_TLS__MUTUAL_LISTEN", self.mutual_tls);
         self.service.set("EDGE_LOCAL__LISTEN", self.local);
         let listening = self.service.start().await?;
-        self.ocpp = *listening.get("ocpp").context("the agent says where its OCPP is")?;
-        self.local = *listening.get("local").context("the agent says where its local API is")?;
+        let at =
+            |name: &str| listening.get(name).copied().with_context(|| format!("the agent opened no {name}"));
+        (self.ocpp, self.tls, self.mutual_tls) = (at("ocpp")?, at("tls")?, at("mutual_tls")?);
+        self.local = at("local")?;
         Ok(())
     }
 
@@ -56,6 +62,16 @@ impl Edge {
     /// `ws://…/ocpp`: a station appends its identity.
     pub fn ocpp_url(&self) -> String {
         format!("ws://{}/ocpp", self.ocpp)
+    }
+
+    /// `wss://…/ocpp` for stations with passwords, and for those with certificates.
+    pub fn tls_urls(&self) -> (String, String) {
+        (format!("wss://{}/ocpp", self.tls), format!("wss://{}/ocpp", self.mutual_tls))
+    }
+
+    /// Runs a command of the agent's beside it and returns what it prints.
+    pub fn tool(&self, arguments: &[&str]) -> Result<String> {
+        self.service.tool(arguments, "")
     }
 
     /// `http://…` of the local API, without a path.

@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod credentials;
+pub mod door;
 pub mod link;
 pub mod presence;
 pub mod server;

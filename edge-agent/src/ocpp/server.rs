@@ -24,6 +24,7 @@ use percent_encoding::percent_decode_str;
 use shared::id::StationId;
 use shared::model::event::SecurityNoticed;
 use shared::ocpp::v16::SUBPROTOCOL;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::WebSocketStream;
@@ -32,6 +33,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_util::sync::CancellationToken;
 
 use super::credentials::{Directory, Login};
+use super::door::{self, Door, Entered};
 use super::link::{Link, ORDERS, Settings};
 use super::presence::{Arrival, Presence};
 use crate::clock::Clock;
@@ -77,15 +79,15 @@ pub fn listen(address: &str) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts until `stop`. Connections that run are ended by the site when it closes their orders.
-pub async fn serve(server: Arc<Server>, listener: TcpListener, stop: CancellationToken) {
+/// Accepts at a door until `stop`. Connections that run are ended by the site when it closes their orders.
+pub async fn serve(server: Arc<Server>, door: Door, listener: TcpListener, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((socket, from)) => accept(&server, socket, from),
+            Ok((socket, from)) => accept(&server, &door, socket, from),
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -94,29 +96,59 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, stop: Cancellatio
     }
 }
 
-fn accept(server: &Arc<Server>, socket: TcpStream, from: SocketAddr) {
+fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr) {
     let Ok(permit) = server.connections.clone().try_acquire_owned() else {
         counter!("edge_logins_total", "result" => "full").increment(1);
         return;
     };
     let _ = socket.set_nodelay(true);
-    let permit = Arc::new(std::sync::Mutex::new(Some(permit)));
-    let server = server.clone();
+    let (server, door) = (server.clone(), door.clone());
     tokio::spawn(async move {
-        let service = hyper::service::service_fn(move |request| {
-            let (server, permit) = (server.clone(), permit.clone());
-            async move { Ok::<_, std::convert::Infallible>(server.answer(request, from.ip(), &permit).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HANDSHAKE)
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(socket), service)
-            .with_upgrades();
-        if let Err(error) = connection.await {
-            tracing::debug!(%from, %error, "a handshake failed");
+        let visitor = |certified| Visitor { profile: door.profile(), from: from.ip(), certified };
+        match &door {
+            Door::Plain => converse(server, socket, visitor(None), permit).await,
+            Door::Tls(acceptor) | Door::Mutual(acceptor) => match door::enter(acceptor, socket).await {
+                Ok(Entered { stream, certified }) => {
+                    // The handshake's state is large and over.
+                    tokio::spawn(converse(server, stream, visitor(certified), permit));
+                }
+                Err(error) => {
+                    counter!("edge_logins_total", "result" => "tls").increment(1);
+                    tracing::info!(%from, %error, "a TLS handshake failed");
+                }
+            },
         }
     });
+}
+
+/// Who knocked, and where.
+#[derive(Clone)]
+struct Visitor {
+    profile: u8,
+    from: IpAddr,
+    /// The station of the certificate that was shown.
+    certified: Option<StationId>,
+}
+
+async fn converse<S>(server: Arc<Server>, socket: S, visitor: Visitor, permit: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let permit = Arc::new(std::sync::Mutex::new(Some(permit)));
+    let from = visitor.from;
+    let service = hyper::service::service_fn(move |request| {
+        let (server, permit, visitor) = (server.clone(), permit.clone(), visitor.clone());
+        async move { Ok::<_, std::convert::Infallible>(server.answer(request, visitor, &permit).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        tracing::debug!(%from, %error, "a handshake failed");
+    }
 }
 
 type Permit = Arc<std::sync::Mutex<Option<OwnedSemaphorePermit>>>;
@@ -125,33 +157,16 @@ impl Server {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        from: IpAddr,
+        visitor: Visitor,
         permit: &Permit,
     ) -> Response<Body> {
         let Some(identity) = identity(request.uri().path()) else {
             return refuse(StatusCode::NOT_FOUND, "no_such_path", "stations connect to /ocpp/{identity}");
         };
-        let password = password(request.headers(), &identity);
-        match self.directory.login(&identity, password.as_deref(), from, self.clock.mono_ms() / 60_000).await
-        {
-            Login::Welcome => {}
-            Login::Unknown => {
-                tracing::info!(station = %identity, %from, "an unknown station was refused");
-                return refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here");
-            }
-            Login::Wrong => {
-                tracing::info!(station = %identity, %from, "a wrong or missing password was refused");
-                let mut response =
-                    refuse(StatusCode::UNAUTHORIZED, "wrong_password", "wrong or missing password");
-                response
-                    .headers_mut()
-                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"OCPP\""));
-                return response;
-            }
-            Login::TooMany => {
-                return refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins");
-            }
+        if let Some(refusal) = self.turned_away(&identity, &visitor, request.headers()).await {
+            return refusal;
         }
+        let from = visitor.from;
         let (accept, offered) = match upgrade(&request) {
             Ok(upgrade) => upgrade,
             Err(reason) => return refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
@@ -161,7 +176,55 @@ impl Server {
             return refuse(StatusCode::CONFLICT, "duplicate", "this station is connected already");
         }
         let permit = permit.lock().ok().and_then(|mut permit| permit.take());
-        self.welcome(request, (identity, from), &accept, offered, permit)
+        tracing::debug!(station = %identity, %from, profile = visitor.profile, "station logged in");
+        self.welcome(request, identity, visitor, (&accept, offered), permit)
+    }
+
+    /// Why he may not come in, if so: by his certificate where he had to show one, else by his password.
+    async fn turned_away(
+        &self,
+        station: &StationId,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+    ) -> Option<Response<Body>> {
+        let from = visitor.from;
+        let login = match &visitor.certified {
+            Some(certified) if !certified.as_str().eq_ignore_ascii_case(station.as_str()) => Login::Wrong,
+            Some(_) if self.directory.knows(station) => Login::Welcome,
+            Some(_) => Login::Unknown,
+            // A certificate without a usable name was still signed here: nobody's.
+            None if visitor.profile == 3 => Login::Wrong,
+            None => {
+                let (password, minute) = (password(headers, station), self.clock.mono_ms() / 60_000);
+                self.directory.login(station, password.as_deref(), from, minute).await
+            }
+        };
+        match login {
+            Login::Welcome => None,
+            Login::Unknown => {
+                tracing::info!(%station, %from, "an unknown station was refused");
+                Some(refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here"))
+            }
+            Login::Wrong if visitor.profile == 3 => {
+                tracing::info!(%station, %from, certified = ?visitor.certified, "another station's certificate was refused");
+                Some(refuse(
+                    StatusCode::UNAUTHORIZED,
+                    "wrong_certificate",
+                    "the certificate is another station's",
+                ))
+            }
+            Login::Wrong => {
+                tracing::info!(%station, %from, "a wrong or missing password was refused");
+                let mut response =
+                    refuse(StatusCode::UNAUTHORIZED, "wrong_password", "wrong or missing password");
+                let challenge = HeaderValue::from_static("Basic realm=\"OCPP\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                Some(response)
+            }
+            Login::TooMany => {
+                Some(refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins"))
+            }
+        }
     }
 
     /// Tells an operator of two boxes with one identity, or of a copied password.
@@ -181,9 +244,9 @@ impl Server {
     fn welcome(
         self: Arc<Self>,
         request: Request<Incoming>,
-        who: (StationId, IpAddr),
-        accept: &str,
-        offered: bool,
+        station: StationId,
+        visitor: Visitor,
+        (accept, offered): (&str, bool),
         permit: Option<OwnedSemaphorePermit>,
     ) -> Response<Body> {
         let upgraded = hyper::upgrade::on(request);
@@ -196,7 +259,7 @@ impl Server {
                 .max_frame_size(Some(self.max_message_bytes));
             let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
             // The connection is a task of its own: this one's handshake state would stay with it for life.
-            tokio::spawn(self.connect(who, ws, offered, permit));
+            tokio::spawn(self.connect(station, visitor, ws, offered, permit));
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -214,7 +277,8 @@ impl Server {
 
     async fn connect(
         self: Arc<Self>,
-        (station, from): (StationId, IpAddr),
+        station: StationId,
+        visitor: Visitor,
         mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
         offered: bool,
         _permit: Option<OwnedSemaphorePermit>,
@@ -231,8 +295,13 @@ impl Server {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
         let (orders, from_site) = mpsc::channel(ORDERS);
         tracing::debug!(%station, "station connected");
-        self.presence.enter(station.clone(), id, from, &orders, self.clock.mono_ms());
-        if self.site.send(Message::LinkUp { station: station.clone(), link: id, orders }).await.is_err() {
+        self.presence.enter(station.clone(), id, visitor.from, &orders, self.clock.mono_ms());
+        if self
+            .site
+            .send(Message::LinkUp { station: station.clone(), link: id, profile: visitor.profile, orders })
+            .await
+            .is_err()
+        {
             return;
         }
         let link = Link {

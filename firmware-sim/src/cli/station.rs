@@ -4,7 +4,8 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use firmware_sim::{Again, Event, Station, StationConfig};
+use anyhow::Context as _;
+use firmware_sim::{Again, Event, Station, StationConfig, Tls};
 use shared::units::{Watts, Wh};
 use tokio::sync::mpsc;
 
@@ -22,6 +23,15 @@ pub(crate) struct StationArguments {
     /// The Basic password
     #[arg(long, env = "FIRMWARE_SIM_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// Trust the authorities in this file, for wss:// URLs
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Show the certificate in this file (security profile 3)
+    #[arg(long, requires = "ca", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
     /// How many connectors
     #[arg(long, default_value_t = 1)]
     connectors: u16,
@@ -46,8 +56,10 @@ const HELP: &str = "plug N | tap N TAG | unplug N | cut | restore | net down | n
                     | show | quit";
 
 pub(crate) async fn run(arguments: StationArguments) -> anyhow::Result<()> {
+    let tls = tls(&arguments)?;
     let mut config = StationConfig::new(arguments.url, arguments.identity);
     config.password = arguments.password;
+    config.tls = tls;
     config.connectors = arguments.connectors;
     config.max_power = Watts(arguments.max_power);
     config.meter_start = Wh(arguments.meter_start);
@@ -75,6 +87,17 @@ pub(crate) async fn run(arguments: StationArguments) -> anyhow::Result<()> {
             },
         }
     }
+}
+
+fn tls(arguments: &StationArguments) -> anyhow::Result<Option<Tls>> {
+    let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+    let Some(ca) = arguments.ca.as_ref().map(read).transpose()? else { return Ok(None) };
+    let identity = match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+        (None, _) | (_, None) => None,
+    };
+    let identity = identity.as_ref().map(|(certificate, key)| (certificate.as_str(), key.as_str()));
+    Ok(Some(Tls::new(&ca, identity)?))
 }
 
 fn show(event: &Event) {

@@ -15,3 +15,4 @@ mod remote;
 mod repeats;
 mod replicas;
 mod story;
+mod tls;

@@ -1,0 +1,112 @@
+//! The three doors through which stations come in, one per security profile of OCPP (1.6 security whitepaper §2): plain with
+//! a password, TLS with a password, TLS with a certificate. Each has a listener of its own, so that no client can talk its
+//! way from one to another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use rustls::RootCertStore;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use shared::id::StationId;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A door.
+#[derive(Clone)]
+pub enum Door {
+    /// Profile 1: a password over a line that anybody on the LAN can read.
+    Plain,
+    /// Profile 2: a password over TLS.
+    Tls(TlsAcceptor),
+    /// Profile 3: a certificate of this site's authority.
+    Mutual(TlsAcceptor),
+}
+
+/// The certificate that the doors show; it is replaced while they are open.
+#[derive(Debug)]
+pub struct Shown(ArcSwap<CertifiedKey>);
+
+/// A TLS connection, and whose certificate it showed.
+pub struct Entered {
+    /// The stream.
+    pub stream: TlsStream<TcpStream>,
+    /// The station of the certificate; none was asked for at profile 2.
+    pub certified: Option<StationId>,
+}
+
+impl Shown {
+    /// Shows a certificate.
+    pub fn new(certificate: Arc<CertifiedKey>) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::new(certificate)))
+    }
+
+    /// Shows another one from now on.
+    pub fn replace(&self, certificate: Arc<CertifiedKey>) {
+        self.0.store(certificate);
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Door {
+    /// A door of profile 2.
+    pub fn tls(shown: &Arc<Shown>) -> Self {
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::clone(shown) as Arc<_>);
+        Door::Tls(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// A door of profile 3, for certificates of this authority.
+    ///
+    /// # Errors
+    /// When the authority's certificate cannot be used.
+    pub fn mutual(shown: &Arc<Shown>, authority: &CertificateDer<'static>) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone()).context("the site's authority cannot be used")?;
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build()?;
+        let config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::clone(shown) as Arc<_>);
+        Ok(Door::Mutual(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// The OCPP security profile.
+    pub fn profile(&self) -> u8 {
+        match self {
+            Door::Plain => 1,
+            Door::Tls(_) => 2,
+            Door::Mutual(_) => 3,
+        }
+    }
+}
+
+/// Takes a TLS connection in.
+///
+/// # Errors
+/// When the handshake fails, for example for a certificate that this site did not sign.
+pub async fn enter(acceptor: &TlsAcceptor, socket: TcpStream) -> std::io::Result<Entered> {
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await??;
+    let certified = stream.get_ref().1.peer_certificates().and_then(|chain| station_of(chain.first()?));
+    Ok(Entered { stream, certified })
+}
+
+/// The station that a certificate is for: its common name.
+fn station_of(certificate: &CertificateDer<'_>) -> Option<StationId> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+    StationId::new(name).ok()
+}
