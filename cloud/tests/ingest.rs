@@ -190,21 +190,21 @@ async fn a_status_makes_the_connector_known_priced_and_live() {
     let house = House::new().await;
     let mut gateway = house.enroll().await.connect().await;
     gateway.hello([0; 3], [0; 3]).await;
-    let mut live = house.live.connectors();
+    let mut live = house.live.sites();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(
         gateway.batch(Lane::Status, 1, vec![record(&status(2, ConnectorStatus::Charging, 1), 1)]).await,
         1
     );
-    let change = tokio::time::timeout(Duration::from_secs(5), async {
+    let charging = tokio::time::timeout(Duration::from_secs(5), async {
         loop {
             let change = live.recv().await.unwrap();
-            if change.id != 0 {
-                return change;
+            if let Some(connector) = change.sites.iter().flat_map(|site| &site.connectors).next_back() {
+                return connector.status.clone();
             }
         }
     });
-    assert_eq!(change.await.unwrap().status_name.as_deref(), Some("Charging"));
+    assert_eq!(charging.await.unwrap().as_deref(), Some("Charging"));
     // Older news changes nothing.
     assert_eq!(
         gateway.batch(Lane::Status, 2, vec![record(&status(2, ConnectorStatus::Preparing, 0), 2)]).await,

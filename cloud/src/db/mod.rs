@@ -15,6 +15,7 @@ pub mod projection;
 pub mod quarantine;
 pub mod record;
 pub mod site;
+pub mod site_change;
 pub mod station;
 pub mod user;
 pub mod viewer;

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::auth::Reach;
-use crate::live::{ConnectorChange, SessionChange};
+use crate::live::SessionChange;
 
 /// A station, and the gateway that reaches it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -140,15 +140,12 @@ pub async fn sites_within(db: &PgPool, reach: &Reach) -> sqlx::Result<Vec<i64>> 
         .await
 }
 
-/// A connector as a change.
+/// A connector's status; `None` when there is no such connector.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn connector_change(db: &PgPool, id: i64) -> sqlx::Result<Option<ConnectorChange>> {
-    sqlx::query_as("select id, site_id, charge_point_id, owner_id, status_name, updated_at from connectors where id = $1")
-        .bind(id)
-        .fetch_optional(db)
-        .await
+pub async fn connector_status(db: &PgPool, id: i64) -> sqlx::Result<Option<Option<String>>> {
+    sqlx::query_scalar("select status_name from connectors where id = $1").bind(id).fetch_optional(db).await
 }
 
 /// Is there a station of this identity?

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use super::error::{Fault, Result};
 use crate::auth::Viewer;
 use crate::clock;
+use crate::live::SitesChanged;
 
 /// The least time between two reads of one state: a storm of changes must not become a storm of queries.
-const GAP: Duration = Duration::from_millis(20);
+pub(super) const GAP: Duration = Duration::from_millis(20);
 
 /// What a subscription yields.
 pub(super) type Live<T> = BoxStream<'static, Result<T, Error>>;
@@ -48,6 +49,16 @@ where
     .boxed()
 }
 
+/// Without states that are the same as the one before.
+pub(super) fn distinct<T: PartialEq + Clone + Send + 'static>(states: Live<T>) -> Live<T> {
+    let mut last = None;
+    let new = move |state: Result<T, Error>| {
+        let state = state.map(|state| (last.as_ref() != Some(&state)).then(|| last.insert(state).clone()));
+        std::future::ready(state.transpose())
+    };
+    states.filter_map(new).boxed()
+}
+
 /// Waits until something that matters has changed, but not less than `until`; false when nothing ever will again.
 async fn changed<C>(changes: &mut Receiver<Arc<C>>, matters: &impl Fn(&C) -> bool, until: Instant) -> bool {
     loop {
@@ -64,6 +75,46 @@ async fn changed<C>(changes: &mut Receiver<Arc<C>>, matters: &impl Fn(&C) -> boo
             Err(TryRecvError::Empty | TryRecvError::Closed) => return true,
         }
     }
+}
+
+/// A value as it is, then each one that differs from the one before.
+pub(super) fn latest<T, F>(
+    changes: Receiver<Arc<SitesChanged>>,
+    now: impl Fn() -> F + Send + Sync + 'static,
+    of: impl Fn(&SitesChanged) -> Option<T> + Send + Sync + 'static,
+) -> Live<T>
+where
+    T: PartialEq + Clone + Send + 'static,
+    F: Future<Output = Result<Option<T>>> + Send,
+{
+    let from = (changes, now, of, None, true);
+    stream::unfold(from, |(mut changes, now, of, mut last, mut stale)| async move {
+        loop {
+            let found = if std::mem::take(&mut stale) {
+                match now().await {
+                    Ok(found) => found,
+                    Err(fault) => return Some((Err(Error::from(fault)), (changes, now, of, last, false))),
+                }
+            } else {
+                match changes.recv().await {
+                    Ok(change) => {
+                        stale = change.start_over;
+                        of(&change)
+                    }
+                    Err(RecvError::Lagged(_)) => {
+                        stale = true;
+                        None
+                    }
+                    Err(RecvError::Closed) => return None,
+                }
+            };
+            if let Some(value) = found.filter(|value| last.as_ref() != Some(value)) {
+                last = Some(value.clone());
+                return Some((Ok(value), (changes, now, of, last, stale)));
+            }
+        }
+    })
+    .boxed()
 }
 
 /// Every change, in order, after the rows as they are now.

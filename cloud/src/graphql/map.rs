@@ -1,57 +1,33 @@
 //! What a map shows: sites with free and total connectors, and one site's connectors by kind. Public, and live.
+//!
+//! All connectors of all sites are shown, as ever; `onlyPublic` leaves out those of charge points that are not for everybody.
+
+mod input;
+mod room;
 
 use std::sync::LazyLock;
 
 use async_graphql::indexmap::IndexMap;
-use async_graphql::{
-    Context, InputObject, Json, MaybeUndefined, Name, Object, SimpleObject, Subscription, Value,
-};
+use async_graphql::{Context, Name, Object, SimpleObject, Subscription, Value};
+use futures_util::StreamExt as _;
 
 use super::app;
-use super::error::{Fault, Result};
+use super::error::Result;
 use super::live::{self, Live};
+use super::request::Root;
 use super::rows::{Flat, Rows, optional};
 use super::scalar::{Float, JsonValue};
 use crate::App;
-use crate::db::map::{self, ConnectorFilter};
+use crate::db::map::{self, ConnectorFilter, ConnectorGroup, Marker, MarkerFilter};
+use crate::db::site_change::Cursor;
+use input::{InputFilterMarkersDto, InputFilterSiteDto};
+pub(super) use room::Rooms;
+use room::Told;
 
-/// Subscriptions whose answer is the same for whoever asks.
-pub(super) const LIVE_FOR_ALL: [&str; 2] = ["markerUpdated", "siteUpdated"];
-
-/// Upper bounds where none is asked for.
-const MARKERS_MAX: f64 = 1000.0;
-const SITE_MAX: f64 = 300.0;
-
-/// Which sites to show. A bound that is left out is wide, a bound that is null matches nothing.
-#[derive(InputObject)]
-pub(super) struct InputFilterMarkersDto {
-    /// A list of connector types, such as ["Type 2", "CCS2"].
-    connector_types_selected: Json<serde_json::Value>,
-    /// kW, 0 when left out.
-    min_power: MaybeUndefined<f64>,
-    /// kW, 1000 when left out.
-    max_power: MaybeUndefined<f64>,
-    /// Per kWh, 0 when left out.
-    min_price: MaybeUndefined<f64>,
-    /// Per kWh, 1000 when left out.
-    max_price: MaybeUndefined<f64>,
-}
-
-/// Which connectors of a site to show. A bound that is left out is wide, a bound that is null matches nothing.
-#[derive(InputObject)]
-pub(super) struct InputFilterSiteDto {
-    /// The site; nothing is shown without.
-    site_id: Option<f64>,
-    /// A list of connector types, such as ["Type 2", "CCS2"].
-    connector_types_selected: Json<serde_json::Value>,
-    /// kW, 0 when left out.
-    min_power: MaybeUndefined<f64>,
-    /// kW, 300 when left out.
-    max_power: MaybeUndefined<f64>,
-    /// Per kWh, 0 when left out.
-    min_price: MaybeUndefined<f64>,
-    /// Per kWh, 300 when left out.
-    max_price: MaybeUndefined<f64>,
+/// Is a subscription's answer the same state for whoever asks? Deltas are each one's own: they depend on what he has heard.
+pub(super) fn is_same_for_all(root: &Root) -> bool {
+    let own = |argument: &String| matches!(argument.as_str(), "delta" | "after");
+    matches!(root.name.as_str(), "markerUpdated" | "siteUpdated") && !root.arguments.iter().any(own)
 }
 
 /// A site on the map.
@@ -63,7 +39,14 @@ pub(super) struct ConnectorsOnMarkerResponse {
     location: JsonValue,
     /// Connectors that are Available or Preparing.
     available: Option<Float>,
+    /// 0 in a delta: the site is not on this map any more.
     total: Option<Float>,
+    name: Option<String>,
+    address: Option<String>,
+    /// Metres from `near`.
+    distance: Option<Float>,
+    /// On the last marker of an answer: give it to `markerUpdated(after:)` to hear of everything since.
+    cursor: Option<String>,
 }
 
 /// Connectors of a site that are alike.
@@ -89,6 +72,10 @@ impl Flat for ConnectorsOnMarkerResponse {
             "location" => self.location.0.clone(),
             "available" => optional(self.available),
             "total" => optional(self.total),
+            "name" => optional(self.name.as_deref()),
+            "address" => optional(self.address.as_deref()),
+            "distance" => optional(self.distance),
+            "cursor" => optional(self.cursor.as_deref()),
             _ => Value::Null,
         }
     }
@@ -122,7 +109,13 @@ impl MapQuery {
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
     ) -> Result<Rows<ConnectorsOnMarkerResponse>> {
-        markers(app(ctx), &input.filter()?).await
+        let db = &app(ctx).db;
+        let filter = input.filter(db).await?;
+        let asked = |field| ctx.look_ahead().field(field).exists();
+        // Before the markers: a cursor may be too old, never too new.
+        let cursor = if asked("cursor") { Some(Cursor::now(db).await?) } else { None };
+        let markers = map::markers(db, &filter, asked("name") || asked("address")).await?;
+        Ok(shown(markers.iter(), &filter, cursor))
     }
 
     /// A site's connectors that pass the filter, by type, power and price.
@@ -132,7 +125,7 @@ impl MapQuery {
         ctx: &Context<'_>,
         input: InputFilterSiteDto,
     ) -> Result<Rows<SiteResponse>> {
-        groups(app(ctx), input.site()?, &input.filter()?).await
+        Ok(kinds(groups(app(ctx), input.site()?, &input.filter()?).await?))
     }
 }
 
@@ -141,23 +134,29 @@ pub(super) struct MapSubscription;
 
 #[Subscription]
 impl MapSubscription {
-    /// The markers as they are, then again after each change.
+    /// The markers as they are, then all of them again after each change; with `delta`, only those that changed (`total` is
+    /// 0 when the site is not on this map any more). `after`, together with `delta`: go on behind this `cursor` of a marker
+    /// instead of beginning with all.
     #[graphql(complexity = "10 + 5 * child_complexity")]
-    #[expect(clippy::unused_async, reason = "resolvers are async by contract")]
     async fn marker_updated(
         &self,
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
+        #[graphql(default)] delta: bool,
+        after: Option<String>,
     ) -> Result<Live<Rows<ConnectorsOnMarkerResponse>>> {
-        let (app, filter) = (app(ctx).clone(), input.filter()?);
-        Ok(live::states(
-            app.live.connectors(),
-            |_| true,
-            move || {
-                let (app, filter) = (app.clone(), filter.clone());
-                async move { markers(&app, &filter).await }
-            },
-        ))
+        let app = app(ctx);
+        let filter = input.filter(&app.db).await?;
+        let rooms = ctx.data_unchecked::<Rooms>();
+        let shown_by = filter.clone();
+        let told = if delta {
+            room::deltas(rooms, app, filter, after.as_deref()).await?.boxed()
+        } else {
+            room::wholes(rooms, app, filter).await?.boxed()
+        };
+        let rows =
+            move |told: Told| shown(told.markers.iter().map(AsRef::as_ref), &shown_by, Some(told.cursor));
+        Ok(told.map(move |told| Ok(rows(told))).boxed())
     }
 
     /// The site's connectors as they are, then again after each change there.
@@ -169,32 +168,52 @@ impl MapSubscription {
         input: InputFilterSiteDto,
     ) -> Result<Live<Rows<SiteResponse>>> {
         let (app, site, filter) = (app(ctx).clone(), input.site()?, input.filter()?);
-        Ok(live::states(
-            app.live.connectors(),
-            move |change| Some(change.site_id) == site,
+        let states = live::states(
+            app.live.sites(),
+            move |change| site.is_some_and(|site| change.concerns(site)),
             move || {
                 let (app, filter) = (app.clone(), filter.clone());
                 async move { groups(&app, site, &filter).await }
             },
-        ))
+        );
+        Ok(live::distinct(states).map(|groups| Ok(kinds(groups?))).boxed())
     }
 }
 
-async fn markers(app: &App, filter: &ConnectorFilter) -> Result<Rows<ConnectorsOnMarkerResponse>> {
-    let rows = map::markers(&app.db, filter).await?;
-    let shown = rows.into_iter().map(|row| ConnectorsOnMarkerResponse {
-        siteid: row.site_id.into(),
-        location: point(row.lon, row.lat),
-        available: Some(row.available.into()),
-        total: Some(row.total.into()),
-    });
-    Ok(Rows(shown.collect()))
+/// Markers as rows, in the order that the filter asks for.
+fn shown<'a>(
+    markers: impl Iterator<Item = &'a Marker>,
+    filter: &MarkerFilter,
+    cursor: Option<Cursor>,
+) -> Rows<ConnectorsOnMarkerResponse> {
+    let row = |marker: &Marker| ConnectorsOnMarkerResponse {
+        siteid: marker.site_id.into(),
+        location: point(marker.lon, marker.lat),
+        available: Some(marker.available.into()),
+        total: Some(marker.total.into()),
+        name: marker.name.clone(),
+        address: marker.address.clone(),
+        distance: filter.near.map(|near| Float(near.distance(marker.lon, marker.lat))),
+        cursor: None,
+    };
+    let mut rows: Vec<_> = markers.map(row).collect();
+    if filter.near.is_some() {
+        let metres = |row: &ConnectorsOnMarkerResponse| row.distance.map_or(f64::MAX, |metres| metres.0);
+        rows.sort_by(|one, other| metres(one).total_cmp(&metres(other)));
+    }
+    if let Some(last) = rows.last_mut() {
+        last.cursor = cursor.map(|cursor| cursor.to_string());
+    }
+    Rows(rows)
 }
 
-async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Result<Rows<SiteResponse>> {
-    let Some(site) = site else { return Ok(Rows(Vec::new())) };
-    let rows = map::groups(&app.db, site, filter).await?;
-    let shown = rows.into_iter().map(|row| SiteResponse {
+async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Result<Vec<ConnectorGroup>> {
+    let Some(site) = site else { return Ok(Vec::new()) };
+    Ok(map::groups(&app.db, site, filter).await?)
+}
+
+fn kinds(groups: Vec<ConnectorGroup>) -> Rows<SiteResponse> {
+    let shown = groups.into_iter().map(|row| SiteResponse {
         connector_type: row.connector_type,
         power: row.power.map(Float),
         price: row.price.map(Float),
@@ -204,35 +223,7 @@ async fn groups(app: &App, site: Option<i64>, filter: &ConnectorFilter) -> Resul
         available_ids: row.available_ids.map(|ids| ids.into_iter().map(Float::from).collect()),
         total: Some(row.total.into()),
     });
-    Ok(Rows(shown.collect()))
-}
-
-impl InputFilterMarkersDto {
-    fn filter(&self) -> Result<ConnectorFilter> {
-        Ok(ConnectorFilter {
-            types: types(&self.connector_types_selected.0)?,
-            min_power: bound(&self.min_power, 0.0),
-            max_power: bound(&self.max_power, MARKERS_MAX),
-            min_price: bound(&self.min_price, 0.0),
-            max_price: bound(&self.max_price, MARKERS_MAX),
-        })
-    }
-}
-
-impl InputFilterSiteDto {
-    fn filter(&self) -> Result<ConnectorFilter> {
-        Ok(ConnectorFilter {
-            types: types(&self.connector_types_selected.0)?,
-            min_power: bound(&self.min_power, 0.0),
-            max_power: bound(&self.max_power, SITE_MAX),
-            min_price: bound(&self.min_price, 0.0),
-            max_price: bound(&self.max_price, SITE_MAX),
-        })
-    }
-
-    fn site(&self) -> Result<Option<i64>> {
-        self.site_id.map(|id| super::row_id(id, "siteId")).transpose()
-    }
+    Rows(shown.collect())
 }
 
 /// A site's place as GeoJSON.
@@ -246,71 +237,3 @@ fn point(lon: f64, lat: f64) -> JsonValue {
 
 static TYPE: LazyLock<Name> = LazyLock::new(|| Name::new("type"));
 static COORDINATES: LazyLock<Name> = LazyLock::new(|| Name::new("coordinates"));
-
-fn bound(asked: &MaybeUndefined<f64>, default: f64) -> Option<f64> {
-    match asked {
-        MaybeUndefined::Undefined => Some(default),
-        MaybeUndefined::Null => None,
-        MaybeUndefined::Value(value) => Some(*value),
-    }
-}
-
-fn types(json: &serde_json::Value) -> Result<Vec<String>> {
-    let texts =
-        json.as_array().and_then(|list| list.iter().map(|it| it.as_str().map(String::from)).collect());
-    texts.ok_or_else(|| {
-        Fault::BadInput(
-            "connectorTypesSelected must be a list of texts, such as [\"Type 2\", \"CCS2\"].".into(),
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn markers(types: serde_json::Value, min_power: MaybeUndefined<f64>) -> Result<ConnectorFilter> {
-        let undefined = MaybeUndefined::Undefined;
-        let input = InputFilterMarkersDto {
-            connector_types_selected: Json(types),
-            min_power,
-            max_power: undefined,
-            min_price: undefined,
-            max_price: undefined,
-        };
-        input.filter()
-    }
-
-    #[test]
-    fn a_bound_left_out_is_wide_and_a_null_bound_matches_nothing() {
-        let open = markers(json!(["CCS2"]), MaybeUndefined::Undefined).unwrap();
-        assert_eq!((open.min_power, open.max_power, open.max_price), (Some(0.0), Some(1000.0), Some(1000.0)));
-        assert_eq!(markers(json!([]), MaybeUndefined::Null).unwrap().min_power, None);
-        assert_eq!(markers(json!([]), MaybeUndefined::Value(7.0)).unwrap().min_power, Some(7.0));
-    }
-
-    #[test]
-    fn types_are_a_list_of_texts() {
-        for bad in [json!("CCS2"), json!({"a": 1}), json!([1]), json!(null)] {
-            assert!(matches!(markers(bad, MaybeUndefined::Undefined), Err(Fault::BadInput(_))));
-        }
-    }
-
-    #[test]
-    fn a_sites_bounds_end_at_300_and_its_id_is_whole() {
-        let undefined = MaybeUndefined::Undefined;
-        let input = |site_id| InputFilterSiteDto {
-            site_id,
-            connector_types_selected: Json(json!([])),
-            min_power: undefined,
-            max_power: undefined,
-            min_price: undefined,
-            max_price: undefined,
-        };
-        assert_eq!(input(None).filter().unwrap().max_power, Some(300.0));
-        assert_eq!(input(None).site().unwrap(), None);
-        assert_eq!(input(Some(2.0)).site().unwrap(), Some(2));
-        assert!(input(Some(2.5)).site().is_err());
-    }
-}

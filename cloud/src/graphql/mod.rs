@@ -100,7 +100,7 @@ pub enum Event {
 impl Api {
     /// Builds the schema once for all requests.
     pub fn new(app: App) -> Self {
-        let schema = builder().data(app).finish();
+        let schema = builder().data(app).data(map::Rooms::default()).finish();
         let inputs = Inputs::of(&schema.sdl());
         Self(Arc::new(Inner { schema, inputs, fanout: Fanout::default() }))
     }
@@ -132,8 +132,8 @@ impl Api {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([Event::of(refused.reply())]).boxed(),
         };
-        let public = prepared.kind == OperationType::Subscription
-            && prepared.roots.iter().all(|root| map::LIVE_FOR_ALL.contains(&root.as_str()));
+        let public =
+            prepared.kind == OperationType::Subscription && prepared.roots.iter().all(map::is_same_for_all);
         let schema = self.0.schema.clone();
         let answers = move |request: async_graphql::Request| {
             schema.execute_stream(request).map(|response| Event::of(request::finish(response)))

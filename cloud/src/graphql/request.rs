@@ -50,8 +50,15 @@ pub struct Reply {
 pub(super) struct Prepared {
     pub(super) request: Request,
     pub(super) kind: OperationType,
-    /// Names of the fields at the top, fragments left out.
-    pub(super) roots: Vec<String>,
+    /// The fields at the top, fragments left out.
+    pub(super) roots: Vec<Root>,
+}
+
+/// A field at the top of an operation.
+pub(super) struct Root {
+    pub(super) name: String,
+    /// Names of the arguments that it is given.
+    pub(super) arguments: Vec<String>,
 }
 
 /// Why a request does not reach the executor.
@@ -217,12 +224,15 @@ fn count_aliases(set: &SelectionSet) -> usize {
         .sum()
 }
 
-fn root_fields(set: &SelectionSet) -> Vec<String> {
-    let names = set.items.iter().filter_map(|item| match &item.node {
-        Selection::Field(field) => Some(field.node.name.node.to_string()),
+fn root_fields(set: &SelectionSet) -> Vec<Root> {
+    let roots = set.items.iter().filter_map(|item| match &item.node {
+        Selection::Field(field) => Some(Root {
+            name: field.node.name.node.to_string(),
+            arguments: field.node.arguments.iter().map(|(name, _)| name.node.to_string()).collect(),
+        }),
         Selection::InlineFragment(_) | Selection::FragmentSpread(_) => None,
     });
-    names.collect()
+    roots.collect()
 }
 
 fn is_anonymous(document: &ExecutableDocument) -> bool {

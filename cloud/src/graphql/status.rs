@@ -2,10 +2,13 @@
 
 use async_graphql::{Context, InputObject, SimpleObject, Subscription};
 
+use futures_util::StreamExt as _;
+
 use super::error::{Fault, Result};
 use super::live::{self, Live};
 use super::{app, row_id};
 use crate::db::station;
+use crate::live::SitesChanged;
 
 #[derive(InputObject)]
 pub(super) struct SubscribeConnectorStatusInputDto {
@@ -32,21 +35,16 @@ impl StatusSubscription {
         let id = input.connector_id.ok_or_else(|| Fault::BadInput("connectorId is needed.".into()))?;
         let id = row_id(id, "connectorId")?;
         let app = app(ctx).clone();
-        let changes = app.live.connectors();
-        if station::connector_change(&app.db, id).await?.is_none() {
+        let changes = app.live.sites();
+        if station::connector_status(&app.db, id).await?.is_none() {
             return Err(Fault::no_such("Connector", id));
         }
         let now = move || {
             let db = app.db.clone();
-            async move { Ok(Vec::from_iter(station::connector_change(&db, id).await?)) }
+            async move { Ok(station::connector_status(&db, id).await?) }
         };
-        let mut last = None;
-        Ok(live::events(changes, now, move |change| {
-            let is_new = change.id == id && last.as_ref() != Some(&change.status_name);
-            is_new.then(|| {
-                last = Some(change.status_name.clone());
-                SubscribeConnectorStatusResponse { status: change.status_name.clone() }
-            })
-        }))
+        let of = move |change: &SitesChanged| change.connector(id).map(|it| it.status.clone());
+        let shown = |status| SubscribeConnectorStatusResponse { status };
+        Ok(live::latest(changes, now, of).map(move |status| status.map(shown)).boxed())
     }
 }

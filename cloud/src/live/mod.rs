@@ -1,23 +1,30 @@
 //! Changes, as any replica commits them.
 //!
-//! Whoever commits a change leaves a [`Hint`]; Postgres delivers it to every replica. Each replica reads the changed rows
-//! once and fans them out to all its subscribers, however many they are. A hint may be lost (the listening connection broke,
-//! a replica died between commit and hint): after every new connection and every 15 s the rows that changed since are read
-//! again. Repeats are harmless, because what is sent is a state and not a step.
+//! Whoever commits a change leaves a [`Hint`]; Postgres delivers it to every replica. Each replica reads what changed once and
+//! fans it out to all its subscribers, however many they are.
+//!
+//! About sites and their connectors a hint says no more than "look now": what changed is found by [`Cursor`], so a deletion is
+//! seen as well as an edit, and a hint that was forgotten or lost (the listening connection broke, a replica died between
+//! commit and hint) costs a second and nothing else. Sessions have no such marks: those that run are read again every 15 s.
+//! Repeats are harmless, because what is sent is a state and not a step.
 //!
 //! A subscriber that is too slow gets `Lagged` from its receiver and starts over with a snapshot.
 
 mod reader;
 mod reread;
+mod site;
+
+pub use site::{AT_ONCE, Connector, Site, SitesChanged};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgNotification};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,6 +32,7 @@ const CHANNEL: &str = "live";
 const SUBSCRIBER_BUFFER: usize = 1024;
 const PENDING_HINTS: usize = 1024;
 const REREAD_EVERY: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Postgres takes 8000 bytes per notification: this many ids of either sort always fit.
 const IDS_PER_HINT: usize = 80;
 
@@ -32,7 +40,7 @@ const IDS_PER_HINT: usize = 80;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hint {
-    /// Sites whose own row, or list of connectors, changed.
+    /// Sites that changed: as good as a connector's id, and needed where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<i64>,
     /// Connectors that changed.
@@ -47,23 +55,6 @@ pub struct Hint {
     /// Entries of the audit log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<i64>,
-}
-
-/// A connector as it is now. A deleted one is told of as a change of its site, with `id` 0.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct ConnectorChange {
-    /// Its id; 0 when the change is the site's as a whole.
-    pub id: i64,
-    /// Its site.
-    pub site_id: i64,
-    /// Its station.
-    pub charge_point_id: Option<i64>,
-    /// Its owner.
-    pub owner_id: Option<i64>,
-    /// Its status, as apps spell it.
-    pub status_name: Option<String>,
-    /// When its row changed.
-    pub updated_at: DateTime<Utc>,
 }
 
 /// A session as it is now.
@@ -98,7 +89,7 @@ pub struct SessionChange {
 /// Fans changes out to the subscribers of one replica; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    connectors: broadcast::Sender<Arc<ConnectorChange>>,
+    sites: broadcast::Sender<Arc<SitesChanged>>,
     sessions: broadcast::Sender<Arc<SessionChange>>,
     commands: broadcast::Sender<Uuid>,
     changes: broadcast::Sender<i64>,
@@ -110,7 +101,7 @@ impl Hub {
     pub fn start(db: PgPool, stop: CancellationToken) -> Self {
         let (hints, pending) = mpsc::channel(PENDING_HINTS);
         let hub = Self {
-            connectors: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            sites: broadcast::channel(SUBSCRIBER_BUFFER).0,
             sessions: broadcast::channel(SUBSCRIBER_BUFFER).0,
             commands: broadcast::channel(SUBSCRIBER_BUFFER).0,
             changes: broadcast::channel(SUBSCRIBER_BUFFER).0,
@@ -121,9 +112,9 @@ impl Hub {
         hub
     }
 
-    /// Connectors as they change, anywhere.
-    pub fn connectors(&self) -> broadcast::Receiver<Arc<ConnectorChange>> {
-        self.connectors.subscribe()
+    /// Sites as they or their connectors change, anywhere.
+    pub fn sites(&self) -> broadcast::Receiver<Arc<SitesChanged>> {
+        self.sites.subscribe()
     }
 
     /// Sessions as they change, anywhere.
@@ -223,29 +214,47 @@ async fn send(db: &PgPool, hint: &Hint) -> sqlx::Result<()> {
 }
 
 async fn listen(db: PgPool, hub: Hub) {
-    let mut reread = reread::Reread::default();
+    let mut reader = reader::Reader::new(db, hub);
     loop {
-        if let Err(error) = follow(&db, &hub, &mut reread).await {
+        if let Err(error) = follow(&mut reader).await {
             tracing::warn!(%error, "live changes are not heard; listening again");
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
-async fn follow(db: &PgPool, hub: &Hub, reread: &mut reread::Reread) -> sqlx::Result<()> {
-    let mut listener = PgListener::connect_with(db).await?;
+async fn follow(reader: &mut reader::Reader) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(&reader.db).await?;
     listener.listen(CHANNEL).await?;
-    let mut clock = tokio::time::interval(REREAD_EVERY);
+    let (mut reread, mut look) = (interval(REREAD_EVERY), interval(LOOK_EVERY));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = clock.tick() => reread.run(db, hub).await?,
+            _ = reread.tick() => reader.reread().await?,
+            _ = look.tick() => reader.look().await?,
             notice = listener.try_recv() => match notice? {
-                Some(notice) => reader::publish(db, hub, reread, notice.payload()).await?,
+                Some(notice) => {
+                    let mut hint = read(&notice);
+                    while let Some(more) = listener.next_buffered() {
+                        hint.merge(read(&more));
+                    }
+                    reader.publish(hint).await?;
+                }
                 // The connection broke and was made again: what was said meanwhile is unknown.
-                None => reread.run(db, hub).await?,
+                None => {
+                    reader.look().await?;
+                    reader.reread().await?;
+                }
             },
         }
     }
+}
+
+fn read(notice: &PgNotification) -> Hint {
+    serde_json::from_str(notice.payload()).unwrap_or_else(|_| {
+        tracing::warn!("a live hint that is none of ours");
+        Hint::default()
+    })
 }
 
 #[cfg(test)]

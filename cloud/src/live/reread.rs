@@ -1,14 +1,13 @@
-//! The slow repair: rows that changed since the last round and that no hint told of.
+//! The slow repair: running sessions that changed since the last round and that no hint told of.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{ConnectorChange, Hub, SessionChange};
+use super::{Hub, SessionChange};
 
 /// `updated_at` is when a transaction began; it may commit this much later and still be found.
 const LONGEST_TRANSACTION: TimeDelta = TimeDelta::seconds(10);
@@ -17,16 +16,11 @@ const LONGEST_TRANSACTION: TimeDelta = TimeDelta::seconds(10);
 #[derive(Default)]
 pub(super) struct Reread {
     since: Option<DateTime<Utc>>,
-    connectors: HashMap<i64, DateTime<Utc>>,
     sessions: HashMap<Uuid, DateTime<Utc>>,
 }
 
 impl Reread {
-    pub(super) fn note_connector(&mut self, change: &ConnectorChange) -> bool {
-        self.connectors.insert(change.id, change.updated_at) != Some(change.updated_at)
-    }
-
-    pub(super) fn note_session(&mut self, change: &SessionChange) -> bool {
+    pub(super) fn note(&mut self, change: &SessionChange) -> bool {
         self.sessions.insert(change.id, change.updated_at) != Some(change.updated_at)
     }
 
@@ -34,25 +28,13 @@ impl Reread {
         let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(db).await?;
         if let Some(since) = self.since {
             self.send_since(since, db, hub).await?;
-            forget(&mut self.connectors, since);
-            forget(&mut self.sessions, since);
+            self.sessions.retain(|_, at| *at > since);
         }
         self.since = Some(now - LONGEST_TRANSACTION);
         Ok(())
     }
 
     async fn send_since(&mut self, since: DateTime<Utc>, db: &PgPool, hub: &Hub) -> sqlx::Result<()> {
-        let connectors: Vec<ConnectorChange> = sqlx::query_as(
-            "select id, site_id, charge_point_id, owner_id, status_name, updated_at from connectors
-             where updated_at > $1",
-        )
-        .bind(since)
-        .fetch_all(db)
-        .await?;
-        for change in connectors.into_iter().filter(|change| self.note_connector(change)).collect::<Vec<_>>()
-        {
-            hub.connectors.send(Arc::new(change)).ok();
-        }
         // Only running sessions: there are few, and they have an index.
         let sessions: Vec<SessionChange> = sqlx::query_as(
             "select id, history_id, site_id, connector_id, user_id, tx_ref, power_w, energy_wh, soc, started_at,
@@ -62,13 +44,9 @@ impl Reread {
         .bind(since)
         .fetch_all(db)
         .await?;
-        for change in sessions.into_iter().filter(|change| self.note_session(change)).collect::<Vec<_>>() {
+        for change in sessions.into_iter().filter(|change| self.note(change)).collect::<Vec<_>>() {
             hub.sessions.send(Arc::new(change)).ok();
         }
         Ok(())
     }
-}
-
-fn forget<K: Eq + Hash>(sent: &mut HashMap<K, DateTime<Utc>>, before: DateTime<Utc>) {
-    sent.retain(|_, at| *at > before);
 }
