@@ -13,6 +13,15 @@ use crate::auth::{Role, Viewer};
 /// When the database does not answer.
 pub async fn begin(db: &PgPool, viewer: &Viewer) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut tx = db.begin().await?;
+    act_as(&mut tx, viewer).await?;
+    Ok(tx)
+}
+
+/// Goes on in the viewer's name, after `as_ourselves`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn act_as(tx: &mut PgConnection, viewer: &Viewer) -> sqlx::Result<()> {
     let administrator = if viewer.role == Role::Administrator { "yes" } else { "no" };
     sqlx::query(
         "select set_config('evb.viewer', $1, true), set_config('evb.administrator', $2, true),
@@ -20,9 +29,9 @@ pub async fn begin(db: &PgPool, viewer: &Viewer) -> sqlx::Result<Transaction<'st
     )
     .bind(viewer.id.to_string())
     .bind(administrator)
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    Ok(tx)
+    Ok(())
 }
 
 /// Steps back to the server's own rights, for what follows from the viewer's change: documents, hints, the audit log.

@@ -93,6 +93,13 @@ pub(super) struct ChargingHistoryInput {
     paging: Option<Paging>,
 }
 
+#[derive(InputObject)]
+pub(super) struct ChargerChargingHistoryInput {
+    charge_point_hardware_id: String,
+    /// The newest 200 when left out.
+    paging: Option<Paging>,
+}
+
 #[derive(SimpleObject)]
 pub(super) struct ChargingHistoryResponse {
     /// Of all pages.
@@ -217,6 +224,24 @@ impl HistoryQuery {
             count: count.into(),
             data: rows.into_iter().map(ChargingHistory).collect(),
         })
+    }
+
+    /// Sessions at a charge point, newest first: one's own, and all of them where it is at one's own site.
+    #[graphql(complexity = "5 + 10 * child_complexity")]
+    async fn connector_charging_history(
+        &self,
+        ctx: &Context<'_>,
+        input: ChargerChargingHistoryInput,
+    ) -> Result<Vec<ChargingHistory>> {
+        let (viewer, reach) = reach(ctx, Deed::SeeSessions).await?;
+        let (limit, offset) = Paging::rows(input.paging.as_ref())?;
+        let mut sql = history::select(Whose::Concerning(viewer.id, &reach));
+        let station = crate::db::text(&input.charge_point_hardware_id);
+        sql.push(" and lower(se.station) = lower(")
+            .push_bind(station)
+            .push(") order by se.history_id desc limit ");
+        sql.push_bind(limit).push(" offset ").push_bind(offset);
+        Ok(history::fetch(&app(ctx).db, &viewer, sql).await?.into_iter().map(ChargingHistory).collect())
     }
 
     /// Sessions of one's own and at one's own sites; the first 200 of the order.

@@ -63,6 +63,8 @@ pub struct Query(
 /// What can be done.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
+    entity::EntityMutation,
+    entity::OrganizationMutation,
     user::UserMutation,
     sign_in::SignInMutation,
     card::CardMutation,

@@ -21,7 +21,8 @@ use crate::db::document;
 use crate::db::site::{self, KnownConnector};
 use crate::documents;
 use crate::live::{self, Hint};
-use input::{ChargePointInput, ConnectorInput, SiteInput, currency_of};
+use input::{ChargePointInput, ConnectorInput, SiteInput};
+pub(super) use input::{MAX_TEXT, currency_of, point, price};
 
 #[derive(InputObject)]
 pub(super) struct CustomSiteCreateInputDto {
@@ -150,7 +151,6 @@ impl Saving<'_> {
         Ok(())
     }
 
-    /// The tariff of a price in another currency than the site's; prices in the site's own need none.
     async fn tariff(
         &mut self,
         site: &Site,
@@ -159,13 +159,22 @@ impl Saving<'_> {
     ) -> Result<Option<Uuid>> {
         let unit = input.fields.price_unit.as_deref().or_else(|| known?.price_unit.as_deref());
         let price = input.fields.price.or_else(|| known?.price).unwrap_or(Decimal::ZERO);
-        let currency =
-            unit.and_then(|unit| currency_of(unit).ok().flatten()).filter(|it| it.code() != site.currency);
-        let Some(currency) = currency.filter(|_| !price.is_zero()) else { return Ok(None) };
-        let Some(tariff) = documents::price_per_kwh(currency.code(), price) else { return Ok(None) };
-        document::keep_tariff(self.tx, &tariff).await?;
-        Ok(Some(tariff.id.0))
+        Ok(foreign_tariff(self.tx, &site.currency, unit, price).await?)
     }
+}
+
+/// The tariff of a price in another currency than the site's; prices in the site's own need none.
+pub(super) async fn foreign_tariff(
+    tx: &mut PgConnection,
+    currency: &str,
+    unit: Option<&str>,
+    price: Decimal,
+) -> sqlx::Result<Option<Uuid>> {
+    let foreign = unit.and_then(|unit| currency_of(unit).ok().flatten()).filter(|it| it.code() != currency);
+    let Some(foreign) = foreign.filter(|_| !price.is_zero()) else { return Ok(None) };
+    let Some(tariff) = documents::price_per_kwh(foreign.code(), price) else { return Ok(None) };
+    document::keep_tariff(tx, &tariff).await?;
+    Ok(Some(tariff.id.0))
 }
 
 /// Which connector an input means.

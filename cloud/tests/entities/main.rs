@@ -4,6 +4,7 @@
 mod reading;
 #[path = "../support/mod.rs"]
 mod support;
+mod writing;
 
 use serde_json::{Value, json};
 use support::Person;
@@ -68,4 +69,5 @@ fn empty_site() -> Value {
 async fn the_entities() {
     let cast = Cast::new().await;
     reading::all(&cast).await;
+    writing::all(&cast).await;
 }

@@ -7,11 +7,12 @@
 //! Everything runs in a transaction in the viewer's name, so that row-level security stands behind the conditions written
 //! here (`reach`). What is not one's own does not exist.
 
-#![allow(dead_code, unused_imports, reason = "writing and watching follow")]
+#![allow(dead_code, unused_imports, reason = "watching follows")]
 
 mod aggregate;
 mod filter;
 mod operation;
+mod organization;
 mod person;
 mod plan;
 mod query;
@@ -21,6 +22,7 @@ mod table;
 mod tables;
 mod types;
 mod value;
+mod write;
 
 use std::borrow::Cow;
 
@@ -31,6 +33,7 @@ use async_graphql::{Context, ContextSelectionSet, ObjectType, OutputType, Positi
 
 use super::error::Result;
 use operation::{Operation, named};
+pub(super) use organization::OrganizationMutation;
 pub(super) use person::Person;
 use plan::failed;
 use read::Answered;
@@ -69,6 +72,36 @@ impl ContainerType for EntityQuery {
 }
 
 impl ObjectType for EntityQuery {}
+
+/// The writing part of the root.
+#[derive(Default)]
+pub(super) struct EntityMutation;
+
+impl OutputType for EntityMutation {
+    fn type_name() -> Cow<'static, str> {
+        "EntityMutation".into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        registry.create_output_type::<Self, _>(MetaTypeId::Object, |registry| {
+            types::mutations(registry, &Self::type_name())
+        })
+    }
+
+    /// As above.
+    async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Asked>) -> ServerResult<Value> {
+        Ok(Value::Null)
+    }
+}
+
+impl ContainerType for EntityMutation {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        let Some(Operation::Write(entity, write)) = named(&ctx.item.node.name.node) else { return Ok(None) };
+        answered(ctx, write::write(ctx, entity, write).await).map(Some)
+    }
+}
+
+impl ObjectType for EntityMutation {}
 
 /// What the executor is told: a value, or an error in the field's place.
 fn answered(ctx: &Context<'_>, answer: Result<Answered>) -> ServerResult<Value> {

@@ -48,6 +48,10 @@ pub(super) struct Field {
     pub(super) kind: Kind,
     /// Never null in answers.
     pub(super) required: bool,
+    /// Nor in the table.
+    pub(super) never_null: bool,
+    /// What a new row has when nothing is said, in SQL; none: the column's own default.
+    pub(super) default: Option<&'static str>,
     pub(super) create: Create,
     /// Can be filtered, sorted and aggregated by.
     pub(super) filterable: bool,
@@ -202,8 +206,12 @@ impl Kind {
 }
 
 impl Field {
-    pub(super) const ID: Field =
-        Field { required: true, writing: Writing::Kept, ..Field::new("id", "id", Kind::Id) };
+    pub(super) const ID: Field = Field {
+        required: true,
+        never_null: true,
+        writing: Writing::Kept,
+        ..Field::new("id", "id", Kind::Id)
+    };
 
     pub(super) const fn new(name: &'static str, column: &'static str, kind: Kind) -> Self {
         Self {
@@ -211,6 +219,8 @@ impl Field {
             column,
             kind,
             required: false,
+            never_null: false,
+            default: None,
             create: Create::Absent,
             filterable: true,
             writing: Writing::Written,
@@ -223,7 +233,17 @@ impl Field {
 
     /// Never null.
     pub(super) const fn required(self) -> Self {
+        Self { required: true, never_null: true, ..self }
+    }
+
+    /// Promised to be there by the first API, which it need not be: asking for it then fails.
+    pub(super) const fn promised(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    /// What a new row has, in SQL.
+    pub(super) const fn or(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
     }
 
     /// In the input that makes a row.

@@ -12,7 +12,8 @@ use crate::graphql::error::{Fault, Result};
 
 const MAX_CHARGE_POINTS: usize = 200;
 const MAX_CONNECTORS: usize = 32;
-const MAX_TEXT: usize = 500;
+/// Characters of a text.
+pub(in crate::graphql) const MAX_TEXT: usize = 500;
 /// What numeric(12, 6) holds.
 const MAX_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
@@ -123,7 +124,7 @@ impl ConnectorInput {
 }
 
 /// The currency of a unit such as `$/kWh`, `€/kWh` or `EUR/kWh`; none when it names none, as old data does.
-pub(super) fn currency_of(unit: &str) -> Result<Option<Currency>, &'static str> {
+pub(in crate::graphql) fn currency_of(unit: &str) -> Result<Option<Currency>, &'static str> {
     let (money, per) = unit.split_once('/').unwrap_or((unit, "kWh"));
     if !per.trim().eq_ignore_ascii_case("kwh") {
         return Err("must be per kWh");
@@ -134,6 +135,22 @@ pub(super) fn currency_of(unit: &str) -> Result<Option<Currency>, &'static str> 
         "£" => Currency::new("GBP").ok(),
         code => Currency::new(&code.to_ascii_uppercase()).ok(),
     })
+}
+
+/// An amount of money as it was written; none when it is none that a column holds.
+pub(in crate::graphql) fn price(text: &str) -> Option<Decimal> {
+    let price = text.parse().or_else(|_| Decimal::from_scientific(text)).ok();
+    price.filter(|price: &Decimal| !price.is_sign_negative() && *price < MAX_PRICE)
+}
+
+/// A GeoJSON point, and nothing but the point: a height or a foreign member would never be shown again.
+pub(in crate::graphql) fn point(value: &Value) -> Option<async_graphql::Value> {
+    let (lon, lat) = (&value["coordinates"][0], &value["coordinates"][1]);
+    let within = |degrees: &Value, most: f64| degrees.as_f64().is_some_and(|degrees| degrees.abs() <= most);
+    if value["type"] != "Point" || !within(lon, 180.0) || !within(lat, 90.0) {
+        return None;
+    }
+    async_graphql::Value::from_json(json!({"type": "Point", "coordinates": [lon, lat]})).ok()
 }
 
 /// An object, and the way to it for whoever has to mend it.
@@ -203,9 +220,9 @@ impl<'a> Reader<'a> {
             Some(Value::String(text)) => text.trim().to_owned(),
             Some(_) => String::new(),
         };
-        let price = text.parse().or_else(|_| Decimal::from_scientific(&text)).ok();
-        let price = price.filter(|price| !price.is_sign_negative() && *price < MAX_PRICE);
-        price.map(Some).ok_or_else(|| self.wrong(name, "must be a price, from 0 to less than a million"))
+        price(&text)
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, "must be a price, from 0 to less than a million"))
     }
 
     fn boolean(&self, name: &str) -> Result<Option<bool>> {
@@ -224,19 +241,12 @@ impl<'a> Reader<'a> {
 
     fn point(&self, name: &str) -> Result<Option<async_graphql::Value>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let (lon, lat) = (&value["coordinates"][0], &value["coordinates"][1]);
-        let within =
-            |degrees: &Value, most: f64| degrees.as_f64().is_some_and(|degrees| degrees.abs() <= most);
-        if value["type"] != "Point" || !within(lon, 180.0) || !within(lat, 90.0) {
-            return Err(self.wrong(
+        point(value).map(Some).ok_or_else(|| {
+            self.wrong(
                 name,
                 "must be a GeoJSON Point, {\"type\": \"Point\", \"coordinates\": [longitude, latitude]}",
-            ));
-        }
-        // Nothing but the point: a height or a foreign member would never be shown again.
-        async_graphql::Value::from_json(json!({"type": "Point", "coordinates": [lon, lat]}))
-            .map(Some)
-            .map_err(|error| Fault::Internal(error.into()))
+            )
+        })
     }
 
     fn list(&self, name: &str, most: usize) -> Result<Vec<Reader<'a>>> {

@@ -19,7 +19,7 @@ pub(in crate::graphql::entity) static USER: Entity = Entity {
         Field::ID.made(Create::Optional),
         Field::text("name", "name").made(Create::Optional),
         account("username", "username"),
-        account("phone", "phone").required(),
+        account("phone", "phone").promised(),
         account("email", "email"),
         Field::text("country", "country").made(Create::Optional),
         Field::text("state", "state").made(Create::Optional),
