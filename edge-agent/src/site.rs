@@ -290,7 +290,12 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
     }
     let kept = |place: usize, write: &Write| match write {
         Write::Session(running) => last.get(&running.session.id()) == Some(&place),
-        Write::Event(_) | Write::Command { .. } | Write::Document(_) | Write::TxRefFloor(_) => true,
+        Write::Event(_)
+        | Write::Command { .. }
+        | Write::Document(_)
+        | Write::TxRefFloor(_)
+        | Write::Reservation(_)
+        | Write::ReservationGone(_) => true,
     };
     writes
         .into_iter()

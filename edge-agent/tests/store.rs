@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
-use edge_agent::core::{Recall, Write};
+use edge_agent::core::{Held, Keeper, Recall, Write};
 use edge_agent::store::{Opened, Stamp, Store};
-use shared::id::{BootId, StationId, StationTxRef};
-use shared::model::Lane;
+use shared::id::{BootId, EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::event::{AuthorisationDecided, Event, PresenceChanged};
 use shared::model::token::{AuthStatus, AuthorisedBy, IdToken};
+use shared::model::{Lane, Reservation};
 use shared::sync::ClockQuality;
 use shared::units::Timestamp;
 use tempfile::TempDir;
@@ -116,4 +116,30 @@ async fn nothing_is_recalled_that_was_never_there() {
     let folder = TempDir::new().unwrap();
     let wanted = Recall::TxRef(StationId::new("CP1").unwrap(), StationTxRef("1".into()));
     assert!(open(&folder).store.recall(wanted).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_reservation_is_there_until_it_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder).store;
+    let reservation = |until| Reservation {
+        id: ReservationId(7),
+        evse: EvseNo(1),
+        token: IdToken::new("T"),
+        group: None,
+        until,
+    };
+    let held = |until| {
+        let (station, reservation) = (StationId::new("CP1").unwrap(), reservation(until));
+        Held { station, reservation, since: NOW, keeper: Keeper::Station }
+    };
+    for until in [NOW, NOW.plus_millis(60_000)] {
+        store.commit(stamp(NOW), vec![Write::Reservation(Box::new(held(until)))], vec![]).await.unwrap();
+    }
+    drop(store);
+    let Opened { store, restored, .. } = open(&folder);
+    assert_eq!(restored.reservations, [held(NOW.plus_millis(60_000))]);
+    store.commit(stamp(NOW), vec![Write::ReservationGone(ReservationId(7))], vec![]).await.unwrap();
+    drop(store);
+    assert!(open(&folder).restored.reservations.is_empty());
 }

@@ -87,6 +87,11 @@ impl Station {
         self.ask(move |link| link.station.unplug(link.clock.now(), connector)).await
     }
 
+    /// Breaks a connector, or mends it.
+    pub async fn fault(&self, connector: u16, faulted: bool) -> Result<(), Refusal> {
+        self.ask(move |link| link.station.fault(link.clock.now(), connector, faulted)).await
+    }
+
     /// Cuts the mains: the socket dies, sessions end where the meter stands.
     pub async fn cut_power(&self) {
         self.ask(|link| link.station.cut_power(link.clock.now())).await;

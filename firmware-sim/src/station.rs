@@ -8,6 +8,7 @@ mod connector;
 mod fact;
 pub mod keys;
 mod queue;
+mod reservation;
 mod session;
 
 use std::collections::HashMap;
@@ -97,6 +98,7 @@ impl Core {
         if self.powered {
             self.read_meters(now);
             self.expire_permissions(now);
+            self.end_reservations(now);
             self.tell_status_changes(now);
             self.tell_presence(now);
             self.pump(now);
@@ -134,6 +136,7 @@ impl Core {
         for connector in &mut self.connectors {
             connector.allowed = None;
         }
+        self.forget_reservations();
     }
 
     /// The mains are back: the station starts anew.
@@ -164,7 +167,9 @@ impl Core {
         }
         let sessions = self.connectors.iter().filter_map(|connector| {
             let reading = connector.session.as_ref().and_then(|session| session.next_reading);
-            reading.into_iter().chain(connector.allowed.as_ref().map(|(_, until)| *until)).min()
+            let allowed = connector.allowed.as_ref().map(|(_, until)| *until);
+            let reserved = connector.reserved.as_ref().map(|reserved| self.tempo.when(reserved.until));
+            [reading, allowed, reserved].into_iter().flatten().min()
         });
         let presence = [self.boot_due, self.heartbeat_due, self.queue.next_deadline()];
         let presence = presence.into_iter().flatten().filter(|_| self.connected);

@@ -26,6 +26,12 @@ impl Tempo {
         self.origin.plus_millis(real.saturating_mul(i64::from(self.scale.max(1))))
     }
 
+    /// The real instant at which the station's clock shows `at`.
+    pub fn when(&self, at: Timestamp) -> Millis {
+        let ahead = at.millis_since(self.origin).max(0).unsigned_abs();
+        self.since.saturating_add(ahead.div_ceil(u64::from(self.scale.max(1))))
+    }
+
     /// Real milliseconds that this many simulated seconds take, at least one.
     pub fn real(&self, seconds: u64) -> Millis {
         (seconds.saturating_mul(1000) / u64::from(self.scale.max(1))).max(1)
@@ -41,5 +47,6 @@ mod tests {
         let tempo = Tempo { scale: 600, origin: Timestamp(1000), since: 50 };
         assert_eq!(tempo.at(6050), Timestamp(3_601_000));
         assert_eq!(tempo.real(3600), 6000);
+        assert_eq!(tempo.when(Timestamp(3_601_000)), 6050);
     }
 }

@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 
 use shared::id::{
-    BootId, CommandId, Epoch, EvseNo, GatewayId, SessionId, Shard, StationId, StationTxRef, TariffId,
+    BootId, CommandId, Epoch, EvseNo, GatewayId, ReservationId, SessionId, Shard, StationId, StationTxRef,
+    TariffId,
 };
 use shared::model::command::{
     Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, TriggeredMessage,
@@ -20,6 +21,7 @@ use shared::model::event::{
     AuthorisationDecided, DocumentApplied, Event, Lane, MeterGap, PresenceChanged, SecurityNoticed,
     SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
 };
+use shared::model::reservation::{Reservation, ReservationEnd, ReservationEnded};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
 use shared::model::token::{AuthorisedBy, TokenEntry};
 use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
@@ -161,6 +163,12 @@ fn events() -> Vec<Event> {
             token: IdToken::new("04A2B3C4"),
             at: AT,
         }),
+        Event::ReservationEnded(ReservationEnded {
+            reservation: ReservationId(300),
+            station: station(),
+            end: ReservationEnd::Used(session),
+            at: AT,
+        }),
     ]
 }
 
@@ -191,6 +199,14 @@ fn commands() -> Vec<CommandBody> {
         CommandBody::ClearCache,
         CommandBody::DataTransfer { vendor: "v".into(), message: Some("m".into()), data: None },
         CommandBody::Trigger { message: TriggeredMessage::MeterValues, evse: Some(evse) },
+        CommandBody::Reserve(Reservation {
+            id: ReservationId(300),
+            evse,
+            token: IdToken::new("T"),
+            group: Some("g".into()),
+            until: AT,
+        }),
+        CommandBody::CancelReservation { reservation: ReservationId(300) },
     ]
 }
 

@@ -13,7 +13,7 @@ use shared::model::event::{
     DocumentApplied, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced, StationBooted,
     StatusChanged, StopUnmatched,
 };
-use shared::model::{CommandResult, Event, MeterReading, SessionStarted, SessionStopped};
+use shared::model::{CommandResult, Event, MeterReading, ReservationEnded, SessionStarted, SessionStopped};
 use shared::units::{Timestamp, Wh};
 
 use crate::db::alarm::Alarm;
@@ -46,6 +46,8 @@ pub struct Changes {
     pub boots: BTreeMap<StationId, StationBooted>,
     /// Documents that the gateway now works by.
     pub applied: Vec<DocumentApplied>,
+    /// Reservations that ended at the site.
+    pub reservations: Vec<ReservationEnded>,
 }
 
 /// What a session's readings in one batch add up to.
@@ -74,6 +76,7 @@ impl Changes {
             }
             Event::StationBooted(boot) => newest(&mut self.boots, boot.station.clone(), boot, |it| it.at),
             Event::DocumentApplied(applied) => self.applied.push(applied),
+            Event::ReservationEnded(ended) => self.reservations.push(ended),
             // Kept as records; no table shows them.
             Event::AuthorisationDecided(_) | Event::MeterGap(_) | Event::UnknownCardSeen(_) => {}
         }
@@ -179,6 +182,7 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::StationBooted(e) => sane(e.at),
         Event::DocumentApplied(e) => sane(e.at),
         Event::UnknownCardSeen(e) => sane(e.at),
+        Event::ReservationEnded(e) => sane(e.at),
         Event::SessionPriced(_) => true,
     };
     if fine { None } else { Some("time out of range") }

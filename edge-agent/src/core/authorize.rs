@@ -92,7 +92,9 @@ impl Core {
         token: IdToken,
         fx: &mut Effects,
     ) -> Reply {
-        let decision = self.decide(now, station, &token);
+        let listed = self.decide(now, station, &token);
+        let claim = self.claim_anywhere(now, station, &token, &listed);
+        let decision = listed.under(claim);
         if decision.is_of_an_unknown_card() {
             self.unknown_card(now, station, None, &token, fx);
         } else {
@@ -107,11 +109,13 @@ impl Core {
         Reply::Authorized { status: decision.status, expires_at: decision.expires_at, group: decision.group }
     }
 
-    /// A token that a remote start brought to this station may charge: the cloud has checked its driver. A token that
-    /// the list bars stays barred.
+    /// A token that a remote start or a reservation brought to this station may charge: the cloud has checked its driver. A
+    /// token that the list bars stays barred.
     pub(super) fn decide(&self, now: Timestamp, station: &StationId, token: &IdToken) -> Decision {
         let listed = self.tokens.decide(token, now);
-        if listed.by != AuthorisedBy::SiteList && self.granted(now, station, token).is_some() {
+        let invited =
+            || self.granted(now, station, token).is_some() || self.has_reservation(now, station, token);
+        if listed.by != AuthorisedBy::SiteList && invited() {
             return Decision {
                 status: AuthStatus::Accepted,
                 by: AuthorisedBy::Remote,

@@ -1,6 +1,6 @@
 //! Remote commands: each is taken on once, carried out at most once, and ends in exactly one outcome.
 
-use shared::id::{CommandId, StationId};
+use shared::id::{CommandId, SessionId, StationId};
 use shared::model::IdToken;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome};
 use shared::model::event::Event;
@@ -34,10 +34,15 @@ impl Core {
     }
 
     fn take_on(&mut self, now: Timestamp, command: Command, fx: &mut Effects) {
-        let ask = match self.ask_of(&command) {
+        let ask = match self.ask_of(now, &command) {
             Ok(ask) => ask,
-            Err(reason) => return self.finish(command, refused(now, Outcome::Rejected, reason), fx),
+            Err((outcome, reason)) => return self.finish(command, refused(now, outcome, reason), fx),
         };
+        if let CommandBody::CancelReservation { reservation } = command.body
+            && let Some(AskEnd { outcome, detail, .. }) = self.cancel_here(&command, reservation, fx)
+        {
+            return self.finish(command, refused(now, outcome, &detail), fx);
+        }
         let Some(link) = self.stations.get(&command.station).and_then(|station| station.link) else {
             return self.finish(
                 command,
@@ -46,25 +51,46 @@ impl Core {
             );
         };
         fx.writes.push(Write::Command { command: command.clone(), result: None });
+        self.reserving(now, &command, fx);
         fx.sends.push(Send::Ask { link, command: command.id, ask });
         self.grant(now, &command);
         self.commands.insert(command.id, CommandState::Open(command));
     }
 
-    fn ask_of(&self, command: &Command) -> Result<Ask, &'static str> {
-        let CommandBody::RemoteStop { session } = command.body else {
-            return Ok(Ask::Command(command.body.clone()));
+    /// What to ask the station for, or why not to.
+    fn ask_of(&self, now: Timestamp, command: &Command) -> Result<Ask, (Outcome, &'static str)> {
+        let objection = match &command.body {
+            CommandBody::RemoteStop { session } => return self.stop_of(command, *session),
+            CommandBody::RemoteStart { evse: Some(evse), token } => self
+                .is_kept_from(now, &command.station, *evse, token)
+                .then_some((Outcome::Rejected, "the connector is reserved for somebody else")),
+            CommandBody::Reserve(wanted) => self.objection_to_reserving(now, &command.station, wanted),
+            CommandBody::RemoteStart { .. }
+            | CommandBody::Reset { .. }
+            | CommandBody::Unlock { .. }
+            | CommandBody::SetAvailability { .. }
+            | CommandBody::GetConfiguration { .. }
+            | CommandBody::ChangeConfiguration { .. }
+            | CommandBody::ClearCache
+            | CommandBody::DataTransfer { .. }
+            | CommandBody::Trigger { .. }
+            | CommandBody::CancelReservation { .. } => None,
         };
-        match self.sessions.get(session) {
+        objection.map_or_else(|| Ok(Ask::Command(command.body.clone())), Err)
+    }
+
+    fn stop_of(&self, command: &Command, session: SessionId) -> Result<Ask, (Outcome, &'static str)> {
+        let reason = match self.sessions.get(session) {
             Some(running) if running.session.start.station != command.station => {
-                Err("the session is not this station's")
+                "the session is not this station's"
             }
             Some(running) if running.session.is_open() => {
-                Ok(Ask::RemoteStop(running.session.start.tx_ref.clone()))
+                return Ok(Ask::RemoteStop(running.session.start.tx_ref.clone()));
             }
-            Some(_) => Err("the session has ended"),
-            None => Err("the session is not known here"),
-        }
+            Some(_) => "the session has ended",
+            None => "the session is not known here",
+        };
+        Err((Outcome::Rejected, reason))
     }
 
     pub(super) fn asked(&mut self, now: Timestamp, id: CommandId, end: AskEnd, fx: &mut Effects) {
@@ -73,6 +99,13 @@ impl Core {
         if end.outcome != Outcome::Accepted {
             self.grants.retain(|grant| grant.command != id);
         }
+        let end = if let CommandBody::Reserve(wanted) = &command.body {
+            self.reserve_answered(now, &command.station, wanted, end, fx)
+        } else if let CommandBody::CancelReservation { reservation } = command.body {
+            self.cancel_answered(reservation, end, fx)
+        } else {
+            end
+        };
         let AskEnd { outcome, detail, configuration, unknown_keys } = end;
         let result = CommandResult { id, outcome, detail, configuration, unknown_keys, at: now };
         self.finish(command, result, fx);
@@ -80,6 +113,9 @@ impl Core {
 
     fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
         let result = CommandResult { id: command.id, ..result };
+        if let CommandBody::Reserve(wanted) = &command.body {
+            self.not_reserved(result.at, &command.station, wanted.id, result.outcome, fx);
+        }
         fx.event(Event::CommandFinished(result.clone()));
         fx.writes.push(Write::Command { command: command.clone(), result: Some(result.clone()) });
         fx.sends.push(Send::Result(result.clone()));

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out, in the model's words. The protocol adapters translate.
 
-use shared::id::{CommandId, EvseNo, StationId, StationTxRef};
+use shared::id::{CommandId, EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::command::{Command, CommandBody, CommandResult, ConfigurationEntry, Outcome};
 use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
@@ -9,6 +9,7 @@ use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
+use super::reservation::Held;
 use super::sessions::RunningSession;
 
 /// One connection of a station. A station that connects again has a new one.
@@ -94,6 +95,8 @@ pub struct StartFact {
     pub meter_start: Option<Wh>,
     /// When, by the station's clock, if it has one.
     pub at: Option<Timestamp>,
+    /// The reservation that ends with it, if the station names one.
+    pub reservation: Option<ReservationId>,
 }
 
 /// A station's word that a session ended.
@@ -191,7 +194,12 @@ impl Effects {
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.writes.iter().filter_map(|write| match write {
             Write::Event(event) => Some(event),
-            Write::Session(_) | Write::Command { .. } | Write::Document(_) | Write::TxRefFloor(_) => None,
+            Write::Session(_)
+            | Write::Command { .. }
+            | Write::Document(_)
+            | Write::TxRefFloor(_)
+            | Write::Reservation(_)
+            | Write::ReservationGone(_) => None,
         })
     }
 }
@@ -214,6 +222,10 @@ pub enum Write {
     Document(Document),
     /// No session reference at or below this is minted again.
     TxRefFloor(i64),
+    /// A reservation as it now stands.
+    Reservation(Box<Held>),
+    /// A reservation that is over.
+    ReservationGone(ReservationId),
 }
 
 /// A message to send after the commit.
@@ -254,6 +266,8 @@ pub struct Restored {
     pub commands: Vec<StoredCommand>,
     /// The highest session reference ever minted or seen.
     pub tx_ref_floor: i64,
+    /// Reservations that have not reached their hour.
+    pub reservations: Vec<Held>,
 }
 
 /// A command from the database.

@@ -47,6 +47,7 @@ impl Core {
             at: now,
         }));
         self.ask_waiting(&station, link, fx);
+        self.tell_withdrawn(now, &station, fx);
         Reply::Acknowledged
     }
 
@@ -80,6 +81,7 @@ impl Core {
 
     /// A status that says nothing new is not a fact worth a record.
     pub(super) fn status(&mut self, now: Timestamp, status: StatusChanged, fx: &mut Effects) -> Reply {
+        self.drop_reservations(now, &status.station, status.evse, status.status, fx);
         let connector = Connector { status: status.status, error: status.error.clone(), at: now };
         let changed = match status.evse {
             None => true,

@@ -8,6 +8,7 @@ mod authorize;
 mod command;
 mod input;
 mod live;
+mod reservation;
 mod session;
 mod sessions;
 mod taps;
@@ -31,6 +32,7 @@ pub use input::{
     StoredCommand, Write,
 };
 pub use live::{Connector, Station};
+pub use reservation::{Held, Keeper};
 pub use sessions::{Recall, RunningSession, Sessions, StartKey};
 pub use tariffs::Tariffs;
 pub use tx_ref::TxRefs;
@@ -51,6 +53,7 @@ pub struct Core {
     tx_refs: TxRefs,
     commands: HashMap<CommandId, CommandState>,
     grants: Vec<command::Grant>,
+    reservations: reservation::Reservations,
     documents: HashMap<String, DocumentVersion>,
 }
 
@@ -73,6 +76,7 @@ impl Core {
             tx_refs: TxRefs::new(restored.tx_ref_floor),
             commands: HashMap::new(),
             grants: Vec::new(),
+            reservations: reservation::Reservations::default(),
             documents: HashMap::new(),
         };
         for document in restored.documents {
@@ -81,6 +85,7 @@ impl Core {
         for session in restored.sessions {
             core.sessions.insert(session);
         }
+        core.reservations.extend(restored.reservations.into_iter().map(|held| (held.reservation.id, held)));
         for StoredCommand { command, result } in restored.commands {
             core.restore_command(command, result);
         }
@@ -106,7 +111,9 @@ impl Core {
 
     /// When [`Input::Tick`] is due, if ever.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.sessions.next_deadline(), self.next_command_deadline()].into_iter().flatten().min()
+        let deadlines =
+            [self.sessions.next_deadline(), self.next_command_deadline(), self.next_reservation_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The version that is held of each document.
@@ -117,6 +124,7 @@ impl Core {
     fn tick(&mut self, now: Timestamp, fx: &mut Effects) {
         self.close_superseded(now, fx);
         self.expire_commands(now, fx);
+        self.expire_reservations(now, fx);
     }
 
     fn station_fact(
@@ -128,6 +136,8 @@ impl Core {
         fact: StationFact,
         fx: &mut Effects,
     ) {
+        let is_boot = matches!(fact, StationFact::Booted(_));
+        let name = station.clone();
         let reply = match fact {
             StationFact::Connected => self.connected(now, station, link, fx),
             StationFact::Disconnected => self.disconnected(now, &station, link, fx),
@@ -143,6 +153,9 @@ impl Core {
         };
         if let Some(call) = call {
             fx.sends.push(Send::Reply { link, call, reply });
+        }
+        if is_boot {
+            self.remind(now, &name, fx);
         }
     }
 

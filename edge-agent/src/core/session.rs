@@ -9,6 +9,7 @@ use shared::tariff::{self, Tariff};
 use shared::units::Timestamp;
 
 use super::authorize::Decision;
+use super::reservation::Claim;
 use super::sessions::{RunningSession, SUPERSEDED_GRACE_MS, StartKey, meant};
 use super::{Core, Effects, Reply, StartFact, StopFact, Write};
 
@@ -31,6 +32,8 @@ impl Core {
         if let Some(known) = key.as_ref().and_then(|key| self.sessions.by_start(key)) {
             return decision.started(known.session.start.tx_ref.clone());
         }
+        let claim = self.claim(now, station, &start, &decision);
+        let decision = decision.under(claim);
         self.supersede(now, station, start.evse, fx);
         if decision.is_of_an_unknown_card() {
             self.unknown_card(now, station, Some(start.evse), &start.token, fx);
@@ -38,6 +41,11 @@ impl Core {
         let running = self.begin(now, station, start, key, &decision, fx);
         let reply = decision.started(running.session.start.tx_ref.clone());
         fx.event(Event::SessionStarted(running.session.start.clone()));
+        if let Claim::Own(reservation) = claim
+            && running.session.start.auth == AuthStatus::Accepted
+        {
+            self.use_reservation(now, reservation, running.session.id(), fx);
+        }
         self.keep(running, fx);
         reply
     }

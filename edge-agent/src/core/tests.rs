@@ -1,5 +1,7 @@
 //! The site's rules, by table and by property. Time and ids enter as values, so days run in microseconds.
 
+mod reservations;
+
 use proptest::prelude::*;
 use shared::id::{CommandId, EvseNo, StationId, StationTxRef, TariffId};
 use shared::model::command::{Command, CommandBody, Outcome};
@@ -63,7 +65,13 @@ fn say(core: &mut Core, now: Timestamp, fact: StationFact) -> (Option<Reply>, Ve
 
 fn start(evse: u16, token: &str, at: Timestamp, meter: i64) -> StationFact {
     let token = IdToken::new(token);
-    StationFact::Start(StartFact { evse: EvseNo(evse), token, meter_start: Some(Wh(meter)), at: Some(at) })
+    StationFact::Start(StartFact {
+        evse: EvseNo(evse),
+        token,
+        meter_start: Some(Wh(meter)),
+        at: Some(at),
+        reservation: None,
+    })
 }
 
 fn stop(tx_ref: &str, at: Timestamp, meter: i64) -> StationFact {

@@ -118,6 +118,13 @@ fn apply(
                 ])?;
         }
         Write::TxRefFloor(floor) => set_meta(db, "tx_ref_floor", &floor.to_string())?,
+        Write::Reservation(held) => {
+            db.prepare_cached("insert or replace into reservations (id, state) values (?1, ?2)")?
+                .execute(params![held.reservation.id.0, serde_json::to_string(&held)?])?;
+        }
+        Write::ReservationGone(id) => {
+            db.prepare_cached("delete from reservations where id = ?1")?.execute([id.0])?;
+        }
     }
     Ok(())
 }

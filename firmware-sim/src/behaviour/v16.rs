@@ -23,14 +23,19 @@ pub fn call(fact: &Fact, hardware: &Hardware) -> Result<(&'static str, Box<RawVa
         Fact::Authorise { tag } => ("Authorize", write(&schema::AuthorizeRequest::new(tag))?),
         Fact::Status { connector, status, at } => {
             let status = schema::ChargePointStatus::from_wire(status.name());
-            let no_error = schema::ChargePointErrorCode::NoError;
-            let mut request = schema::StatusNotificationRequest::new(i32::from(*connector), no_error, status);
+            let error = match status {
+                schema::ChargePointStatus::Faulted => schema::ChargePointErrorCode::OtherError,
+                _ => schema::ChargePointErrorCode::NoError,
+            };
+            let mut request = schema::StatusNotificationRequest::new(i32::from(*connector), error, status);
             request.timestamp = Some(stamp(*at));
             ("StatusNotification", write(&request)?)
         }
-        Fact::Start { connector, tag, meter, at } => {
+        Fact::Start { connector, tag, meter, at, reservation } => {
             let meter = register(meter.0);
-            let request = schema::StartTransactionRequest::new(i32::from(*connector), tag, meter, stamp(*at));
+            let mut request =
+                schema::StartTransactionRequest::new(i32::from(*connector), tag, meter, stamp(*at));
+            request.reservation_id = *reservation;
             ("StartTransaction", write(&request)?)
         }
         Fact::Readings { connector, transaction, context, sample } => {
@@ -64,7 +69,10 @@ pub fn call(fact: &Fact, hardware: &Hardware) -> Result<(&'static str, Box<RawVa
 pub fn told(action: &str, payload: &RawValue) -> Result<Told, Violation> {
     let accepted = |info: &schema::IdTagInfo| info.status == schema::AuthorizationStatus::Accepted;
     Ok(match schema::read_csms_response(action, payload)? {
-        CsResponse::Authorize(response) => Told::Token { accepted: accepted(&response.id_tag_info) },
+        CsResponse::Authorize(response) => Told::Token {
+            accepted: accepted(&response.id_tag_info),
+            parent: response.id_tag_info.parent_id_tag,
+        },
         CsResponse::BootNotification(response) => Told::Boot {
             registration: match response.status {
                 schema::RegistrationStatus::Accepted => Registration::Accepted,
@@ -115,6 +123,16 @@ pub fn asked(action: &str, payload: &RawValue) -> Result<CsmsCall, Violation> {
         CsmsRequest::UnlockConnector(request) => {
             CsmsCall::UnlockConnector { connector: number(request.connector_id)? }
         }
+        CsmsRequest::ReserveNow(request) => CsmsCall::ReserveNow {
+            connector: number(request.connector_id)?,
+            until: schema::timestamp(request.expiry_date),
+            id_tag: request.id_tag,
+            parent: request.parent_id_tag,
+            reservation: request.reservation_id,
+        },
+        CsmsRequest::CancelReservation(request) => {
+            CsmsCall::CancelReservation { reservation: request.reservation_id }
+        }
         _ => return Err(not_supported(action)),
     })
 }
@@ -152,6 +170,12 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
         }
         CsmsCall::UnlockConnector { .. } => {
             write(&schema::UnlockConnectorResponse::new(schema::UnlockStatus::from_wire(&word)))
+        }
+        CsmsCall::ReserveNow { .. } => {
+            write(&schema::ReserveNowResponse::new(schema::ReservationStatus::from_wire(&word)))
+        }
+        CsmsCall::CancelReservation { .. } => {
+            write(&schema::CancelReservationResponse::new(schema::CancelReservationStatus::from_wire(&word)))
         }
     }
 }

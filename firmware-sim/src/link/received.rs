@@ -69,6 +69,9 @@ impl Link {
             self.publish(&Event::CommandReceived { action: call.action().to_owned() });
         }
         let answer = match response {
+            Response::Normal if !self.station.supports(call) => {
+                return Some(Reply::Error(ErrorCode::NotSupported, format!("no {} here", call.action())));
+            }
             Response::Normal => self.station.asked(now, call),
             Response::Reject => Confirmation { verdict: Some(Verdict::Rejected), ..Confirmation::default() },
             Response::Silent => return None,

@@ -44,14 +44,15 @@ impl Core {
 
     fn token_answered(&mut self, now: Millis, number: u16, tag: String, asker: Asker, outcome: &Outcome) {
         self.report("Authorize", outcome);
-        let Outcome::Told(Told::Token { accepted }) = *outcome else {
+        let Outcome::Told(Told::Token { accepted, parent }) = outcome else {
             if asker == Asker::Driver {
                 self.checked(now, number, tag, false);
             }
             return;
         };
-        self.remember(&tag, accepted);
-        self.checked(now, number, tag, accepted);
+        self.remember(&tag, *accepted);
+        let admitted = self.is_kept_for(number, &tag, parent.as_deref());
+        self.checked(now, number, tag, *accepted && admitted);
     }
 
     fn transaction_answered(&mut self, now: Millis, number: u64, outcome: &Outcome) {

@@ -1,8 +1,9 @@
-//! What the station does when it is asked (1.6 §5, Core and Remote Trigger).
+//! What the station does when it is asked (1.6 §5: Core, Reservation and Remote Trigger).
 
 use shared::ocpp::v16::{ConfigurationKey, Confirmation, CsmsCall, StopReason, Trigger, Verdict};
 
 use super::keys::Changed;
+use super::reservation::Reserved;
 use super::{Asker, Core, Fact, Ticket};
 use crate::event::Event;
 use crate::tempo::Millis;
@@ -28,6 +29,12 @@ impl Core {
             CsmsCall::Reset { hard } => plain(self.reset(now, *hard)),
             CsmsCall::Trigger { message, connector } => plain(self.triggered(now, *message, *connector)),
             CsmsCall::UnlockConnector { connector } => plain(self.unlock(now, *connector)),
+            CsmsCall::ReserveNow { connector, until, id_tag, parent, reservation } => {
+                let reserved =
+                    Reserved { id: *reservation, tag: id_tag.clone(), parent: parent.clone(), until: *until };
+                plain(self.reserve(now, *connector, reserved))
+            }
+            CsmsCall::CancelReservation { reservation } => plain(self.cancel_reservation(*reservation)),
         };
         self.tick(now);
         answer
@@ -37,6 +44,7 @@ impl Core {
         let usable = |number: &u16| wanted.is_none_or(|wanted| wanted == *number);
         let free =
             self.connectors.iter().filter(|connector| connector.is_free() && usable(&connector.number));
+        let free = free.filter(|connector| connector.reserved.as_ref().is_none_or(|it| it.is_for(tag, None)));
         // Where a vehicle waits already is the better guess.
         let place =
             free.max_by_key(|connector| (connector.ev.is_some(), std::cmp::Reverse(connector.number)));
@@ -60,6 +68,7 @@ impl Core {
 
     fn reset(&mut self, now: Millis, hard: bool) -> Verdict {
         self.stop_all(now, if hard { StopReason::HardReset } else { StopReason::SoftReset });
+        self.forget_reservations();
         self.registration = None;
         self.out.restart = true;
         Verdict::Accepted

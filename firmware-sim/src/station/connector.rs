@@ -4,6 +4,7 @@ use shared::ocpp::v16::Status;
 use shared::units::{Timestamp, Watts, Wh};
 
 use super::queue::Local;
+use super::reservation::Reserved;
 use crate::ev::{Ev, Meter};
 use crate::event::ConnectorView;
 use crate::tempo::Millis;
@@ -17,6 +18,9 @@ pub(super) struct Connector {
     pub(super) session: Option<Running>,
     /// A token that may charge and until when its plug is waited for.
     pub(super) allowed: Option<(String, Millis)>,
+    /// Whom it is kept for.
+    pub(super) reserved: Option<Reserved>,
+    pub(super) faulted: bool,
     /// The last session ended and its vehicle is still there.
     pub(super) finishing: bool,
     pub(super) operative: bool,
@@ -46,6 +50,8 @@ impl Connector {
             meter: Meter::new(register, at),
             session: None,
             allowed: None,
+            reserved: None,
+            faulted: false,
             finishing: false,
             operative: true,
             scheduled: None,
@@ -65,16 +71,19 @@ impl Connector {
             Some(session) if session.suspended => Status::SuspendedEvse,
             Some(_) if self.ev.as_ref().is_none_or(|ev| ev.appetite().0 == 0) => Status::SuspendedEv,
             Some(_) => Status::Charging,
+            None if self.faulted => Status::Faulted,
             None if !self.operative => Status::Unavailable,
             None if self.finishing && self.ev.is_some() => Status::Finishing,
-            None if self.ev.is_some() || self.allowed.is_some() => Status::Preparing,
+            None if self.allowed.is_some() => Status::Preparing,
+            None if self.reserved.is_some() => Status::Reserved,
+            None if self.ev.is_some() => Status::Preparing,
             None => Status::Available,
         }
     }
 
     /// Can a session begin here?
     pub(super) fn is_free(&self) -> bool {
-        self.operative && self.session.is_none() && self.allowed.is_none()
+        self.operative && !self.faulted && self.session.is_none() && self.allowed.is_none()
     }
 
     pub(super) fn view(&self) -> ConnectorView {

@@ -14,7 +14,7 @@ pub enum Fact {
     Heartbeat,
     Status { connector: u16, status: Status, at: Timestamp },
     Authorise { tag: String },
-    Start { connector: u16, tag: String, meter: Wh, at: Timestamp },
+    Start { connector: u16, tag: String, meter: Wh, at: Timestamp, reservation: Option<i32> },
     Readings { connector: u16, transaction: Option<i32>, context: Context, sample: Sample },
     Stop { transaction: i32, tag: Option<String>, meter: Wh, at: Timestamp, reason: StopReason },
     DiagnosticsIdle,
@@ -58,7 +58,7 @@ pub enum Asker {
 #[expect(missing_docs, reason = "the names are the field's")]
 pub enum Told {
     Boot { registration: Registration, interval: u64 },
-    Token { accepted: bool },
+    Token { accepted: bool, parent: Option<String> },
     Start { transaction: i32, accepted: bool },
     Nothing,
 }

@@ -1,4 +1,4 @@
-//! The configuration keys of the Core profile (1.6 §9.1) that a station keeps.
+//! The configuration keys of the Core and Reservation profiles (1.6 §9.1, §9.3) that a station keeps.
 
 /// A setting.
 #[derive(Clone, Debug)]
@@ -50,12 +50,13 @@ const DEFAULTS: &[(&str, &str, Kind)] = &[
     ),
     ("MeterValueSampleInterval", "60", Kind::Number),
     ("NumberOfConnectors", "1", Kind::ReadOnly),
+    ("ReserveConnectorZeroSupported", "false", Kind::ReadOnly),
     ("ResetRetries", "1", Kind::Number),
     ("StopTransactionOnEVSideDisconnect", "true", Kind::Truth),
     ("StopTransactionOnInvalidId", "true", Kind::Truth),
     ("StopTxnAlignedData", "", Kind::Text),
     ("StopTxnSampledData", "", Kind::Text),
-    ("SupportedFeatureProfiles", "Core,RemoteTrigger", Kind::ReadOnly),
+    ("SupportedFeatureProfiles", "Core,RemoteTrigger,Reservation", Kind::ReadOnly),
     ("TransactionMessageAttempts", "3", Kind::Number),
     ("TransactionMessageRetryInterval", "10", Kind::Number),
     ("UnlockConnectorOnEVSideDisconnect", "true", Kind::Truth),

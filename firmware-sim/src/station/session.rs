@@ -86,8 +86,13 @@ impl Core {
     /// Finds out whether a token may charge: from the CSMS, or without it as the configuration says.
     pub(super) fn check(&mut self, now: Millis, number: u16, tag: String, asker: Asker) {
         let known = self.cache.get(&tag.to_lowercase()).copied();
+        let mine = self.is_kept_for(number, &tag, None);
+        let askable = self.is_kept_for_a_group(number) && self.connected;
+        if !mine && !askable {
+            return self.checked(now, number, tag, false);
+        }
         if self.connected && self.is_accepted() {
-            if self.keys.is("LocalPreAuthorize") && known == Some(true) {
+            if mine && self.keys.is("LocalPreAuthorize") && known == Some(true) {
                 self.checked(now, number, tag, true);
             } else {
                 let fact = Fact::Authorise { tag: tag.clone() };
@@ -205,6 +210,7 @@ impl Core {
         let (session, identity) = (self.session_name(local), self.identity.clone());
         let Some(connector) = self.connector(number) else { return };
         let meter = connector.meter.register();
+        let reservation = connector.reserved.take().map(|reserved| reserved.id);
         let record = SessionRecord {
             session,
             identity,
@@ -224,7 +230,7 @@ impl Core {
             Some(Running { local, tag: tag.clone(), transaction: None, next_reading, suspended: false });
         connector.advance(at);
         self.keep(record);
-        self.queue.push(local, Fact::Start { connector: number, tag: tag.clone(), meter, at });
+        self.queue.push(local, Fact::Start { connector: number, tag: tag.clone(), meter, at, reservation });
         self.out.events.push(Event::Started { connector: number, tag, meter });
     }
 

@@ -76,7 +76,10 @@ impl Bench {
     fn plug_and_tap(&mut self) {
         self.core.plug(self.now, 1, Vehicle::default()).unwrap();
         self.core.tap(self.now, 1, "TAG").unwrap();
-        self.answer(Ticket::Authorise(1, "TAG".into(), Asker::Driver), Told::Token { accepted: true });
+        self.answer(
+            Ticket::Authorise(1, "TAG".into(), Asker::Driver),
+            Told::Token { accepted: true, parent: None },
+        );
     }
 }
 
@@ -233,7 +236,7 @@ fn a_remote_start_is_authorised_when_the_setting_says_so() {
     assert_eq!(bench.core.asked(bench.now, &start).verdict, Some(Verdict::Accepted));
     let ticket = Ticket::Authorise(1, "APP".into(), Asker::Csms);
     assert!(bench.sends().contains(&(ticket.clone(), Fact::Authorise { tag: "APP".into() })));
-    bench.answer(ticket, Told::Token { accepted: true });
+    bench.answer(ticket, Told::Token { accepted: true, parent: None });
     assert!(matches!(bench.drain(4)[..], [Fact::Start { .. }]));
 }
 
@@ -289,9 +292,97 @@ fn a_full_battery_suspends_the_session() {
     let nearly_full = Vehicle { capacity: Wh(100), soc: shared::units::Percent(99), ..Vehicle::default() };
     bench.core.plug(bench.now, 1, nearly_full).unwrap();
     bench.core.tap(bench.now, 1, "TAG").unwrap();
-    bench.answer(Ticket::Authorise(1, "TAG".into(), Asker::Driver), Told::Token { accepted: true });
+    bench.answer(
+        Ticket::Authorise(1, "TAG".into(), Asker::Driver),
+        Told::Token { accepted: true, parent: None },
+    );
     bench.drain(1);
     bench.pass(60);
     let view = bench.core.view().connectors.remove(0);
     assert_eq!((view.status, view.register, view.in_session), (Status::SuspendedEv, Wh(1001), true));
+}
+
+fn reserve(id: i32, parent: Option<&str>, until: i64) -> CsmsCall {
+    CsmsCall::ReserveNow {
+        connector: 1,
+        until: Timestamp(until),
+        id_tag: "TAG".into(),
+        parent: parent.map(str::to_owned),
+        reservation: id,
+    }
+}
+
+impl Bench {
+    fn asked(&mut self, call: &CsmsCall) -> Verdict {
+        self.core.asked(self.now, call).verdict.unwrap()
+    }
+
+    fn status(&self) -> Status {
+        self.core.view().connectors[0].status
+    }
+}
+
+#[test]
+fn a_reserved_connector_turns_others_away_and_names_the_reservation() {
+    let mut bench = Bench::ready(&[]);
+    assert_eq!(bench.asked(&reserve(7, None, 600_000)), Verdict::Accepted);
+    assert_eq!(bench.status(), Status::Reserved);
+    assert_eq!(bench.asked(&reserve(8, None, 600_000)), Verdict::Occupied);
+    assert_eq!(bench.asked(&reserve(7, None, 900_000)), Verdict::Accepted, "the same again replaces it");
+    bench.core.take();
+    bench.core.tap(bench.now, 1, "OTHER").unwrap();
+    let refused = Event::Authorised { connector: 1, tag: "OTHER".into(), accepted: false };
+    assert_eq!(bench.core.take().events, [refused]);
+    let remote = CsmsCall::RemoteStart { connector: Some(1), id_tag: "OTHER".into() };
+    assert_eq!(bench.asked(&remote), Verdict::Rejected);
+    bench.plug_and_tap();
+    let facts = bench.drain(4);
+    assert!(matches!(facts[..], [Fact::Start { reservation: Some(7), .. }]), "{facts:?}");
+    assert_eq!(bench.asked(&CsmsCall::CancelReservation { reservation: 7 }), Verdict::Rejected);
+}
+
+#[test]
+fn a_tag_of_the_reserved_group_is_let_in() {
+    for (parent, expected) in [("GROUP", Status::Preparing), ("ELSE", Status::Reserved)] {
+        let mut bench = Bench::ready(&[("LocalPreAuthorize", "true")]);
+        bench.asked(&reserve(7, Some("group"), 600_000));
+        bench.core.tap(bench.now, 1, "CARD").unwrap();
+        let ticket = Ticket::Authorise(1, "CARD".into(), Asker::Driver);
+        bench.answer(ticket, Told::Token { accepted: true, parent: Some(parent.into()) });
+        assert_eq!(bench.status(), expected, "{parent}");
+    }
+}
+
+#[test]
+fn a_reservation_ends_at_its_hour_by_order_and_by_fault() {
+    let mut bench = Bench::ready(&[]);
+    assert_eq!(bench.asked(&reserve(7, None, 1000)), Verdict::Rejected, "its hour is over");
+    bench.asked(&reserve(7, None, 61_000));
+    assert_eq!(bench.core.next_deadline(), Some(61_000));
+    bench.pass(60);
+    assert_eq!(bench.status(), Status::Available);
+    bench.asked(&reserve(8, None, 600_000));
+    assert_eq!(bench.asked(&CsmsCall::CancelReservation { reservation: 9 }), Verdict::Rejected);
+    assert_eq!(bench.asked(&CsmsCall::CancelReservation { reservation: 8 }), Verdict::Accepted);
+    assert_eq!(bench.status(), Status::Available);
+    bench.asked(&reserve(9, None, 600_000));
+    bench.core.fault(bench.now, 1, true).unwrap();
+    assert_eq!(
+        (bench.status(), bench.asked(&reserve(10, None, 600_000))),
+        (Status::Faulted, Verdict::Faulted)
+    );
+    bench.core.fault(bench.now, 1, false).unwrap();
+    assert_eq!(bench.status(), Status::Available, "it is not kept through a fault");
+}
+
+#[test]
+fn reservations_are_refused_where_they_cannot_be_kept() {
+    let mut bench = Bench::ready(&[("SupportedFeatureProfiles", "Core")]);
+    assert!(!bench.core.supports(&reserve(7, None, 600_000)));
+    assert!(bench.core.supports(&CsmsCall::ClearCache));
+    bench.core.plug(bench.now, 1, Vehicle::default()).unwrap();
+    assert_eq!(bench.asked(&reserve(7, None, 600_000)), Verdict::Occupied);
+    bench.core.unplug(bench.now, 1).unwrap();
+    bench.asked(&CsmsCall::ChangeAvailability { connector: 1, operative: false });
+    assert_eq!(bench.asked(&reserve(7, None, 600_000)), Verdict::Unavailable);
 }

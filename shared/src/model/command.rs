@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reservation::Reservation;
 use super::token::IdToken;
-use crate::id::{CommandId, EvseNo, SessionId, StationId};
+use crate::id::{CommandId, EvseNo, ReservationId, SessionId, StationId};
 use crate::units::Timestamp;
 
 /// An order with an end: after `expires_at` it is never carried out.
@@ -83,6 +84,13 @@ pub enum CommandBody {
         /// For which EVSE; all when absent.
         evse: Option<EvseNo>,
     },
+    /// Keep an EVSE for a driver.
+    Reserve(Reservation),
+    /// Keep it no longer.
+    CancelReservation {
+        /// Which.
+        reservation: ReservationId,
+    },
 }
 
 impl CommandBody {
@@ -99,6 +107,8 @@ impl CommandBody {
             CommandBody::ClearCache => "ClearCache",
             CommandBody::DataTransfer { .. } => "DataTransfer",
             CommandBody::Trigger { .. } => "Trigger",
+            CommandBody::Reserve(_) => "Reserve",
+            CommandBody::CancelReservation { .. } => "CancelReservation",
         }
     }
 
@@ -109,7 +119,9 @@ impl CommandBody {
             | CommandBody::GetConfiguration { .. }
             | CommandBody::ChangeConfiguration { .. }
             | CommandBody::ClearCache
-            | CommandBody::Trigger { .. } => true,
+            | CommandBody::Trigger { .. }
+            | CommandBody::Reserve(_)
+            | CommandBody::CancelReservation { .. } => true,
             CommandBody::RemoteStart { .. }
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
@@ -152,6 +164,14 @@ pub enum Outcome {
     Expired,
     /// A crash hid how it ended, and it must not run twice.
     Unknown,
+    /// The station does not do such a thing, so the site does it in its place.
+    BySite,
+    /// What it is about is in use, or kept for somebody.
+    Occupied,
+    /// What it is about has failed.
+    Faulted,
+    /// What it is about is out of service.
+    Unavailable,
 }
 
 impl Outcome {
@@ -167,6 +187,10 @@ impl Outcome {
             Outcome::StationOffline => "StationOffline",
             Outcome::Expired => "Expired",
             Outcome::Unknown => "Unknown",
+            Outcome::BySite => "BySite",
+            Outcome::Occupied => "Occupied",
+            Outcome::Faulted => "Faulted",
+            Outcome::Unavailable => "Unavailable",
         }
     }
 }

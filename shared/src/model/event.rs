@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::CommandResult;
 use super::meter::MeterReading;
+use super::reservation::ReservationEnded;
 use super::session::{SessionStarted, SessionStopped, TariffRef};
 use super::station::{ConnectorStatus, StationInfo};
 use super::token::{AuthStatus, AuthorisedBy, IdToken};
@@ -210,4 +211,5 @@ pub enum Event {
     StationBooted(StationBooted),
     DocumentApplied(DocumentApplied),
     UnknownCardSeen(UnknownCardSeen),
+    ReservationEnded(ReservationEnded),
 }

@@ -171,7 +171,8 @@ impl Session {
             | Event::PresenceChanged(_)
             | Event::StationBooted(_)
             | Event::DocumentApplied(_)
-            | Event::UnknownCardSeen(_) => {}
+            | Event::UnknownCardSeen(_)
+            | Event::ReservationEnded(_) => {}
         }
     }
 

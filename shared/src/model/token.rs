@@ -102,6 +102,8 @@ pub enum AuthorisedBy {
     UnknownTokenPolicy,
     /// Nobody: the station had started already when the token was refused or unknown.
     Nobody,
+    /// A reservation for somebody else.
+    Reservation,
 }
 
 /// One line of a site's token list.

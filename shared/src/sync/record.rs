@@ -74,6 +74,7 @@ pub mod kind {
     pub const STOP_UNMATCHED: u16 = 5;
     pub const SECURITY_NOTICED: u16 = 6;
     pub const COMMAND_FINISHED: u16 = 7;
+    pub const RESERVATION_ENDED: u16 = 8;
     pub const SESSION_METERED: u16 = 16;
     pub const METER_GAP: u16 = 17;
     pub const STATUS_CHANGED: u16 = 32;
@@ -83,7 +84,7 @@ pub mod kind {
     pub const UNKNOWN_CARD_SEEN: u16 = 36;
 
     /// Every kind that this build reads.
-    pub const ALL: [u16; 14] = [
+    pub const ALL: [u16; 15] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -98,6 +99,7 @@ pub mod kind {
         STATION_BOOTED,
         DOCUMENT_APPLIED,
         UNKNOWN_CARD_SEEN,
+        RESERVATION_ENDED,
     ];
 }
 
@@ -119,6 +121,7 @@ impl Event {
             Event::StationBooted(_) => kind::STATION_BOOTED,
             Event::DocumentApplied(_) => kind::DOCUMENT_APPLIED,
             Event::UnknownCardSeen(_) => kind::UNKNOWN_CARD_SEEN,
+            Event::ReservationEnded(_) => kind::RESERVATION_ENDED,
         }
     }
 
@@ -138,6 +141,7 @@ impl Event {
                 format!("unmatched/{}/{}/{}/{}", e.station, e.tx_ref, e.at.0, e.meter_stop.0)
             }
             Event::CommandFinished(e) => format!("command/{}", e.id),
+            Event::ReservationEnded(e) => format!("reservation/{}", e.reservation),
             Event::AuthorisationDecided(_)
             | Event::SecurityNoticed(_)
             | Event::SessionMetered(_)
@@ -167,6 +171,7 @@ impl Event {
             Event::StationBooted(e) => postcard::to_stdvec(e),
             Event::DocumentApplied(e) => postcard::to_stdvec(e),
             Event::UnknownCardSeen(e) => postcard::to_stdvec(e),
+            Event::ReservationEnded(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -202,6 +207,7 @@ impl Record {
             kind::STATION_BOOTED => Event::StationBooted(postcard::from_bytes(body)?),
             kind::DOCUMENT_APPLIED => Event::DocumentApplied(postcard::from_bytes(body)?),
             kind::UNKNOWN_CARD_SEEN => Event::UnknownCardSeen(postcard::from_bytes(body)?),
+            kind::RESERVATION_ENDED => Event::ReservationEnded(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -209,7 +215,7 @@ impl Record {
 
 fn lane_of(kind: u16) -> Option<Lane> {
     match kind {
-        kind::SESSION_STARTED..=kind::COMMAND_FINISHED => Some(Lane::Billing),
+        kind::SESSION_STARTED..=kind::RESERVATION_ENDED => Some(Lane::Billing),
         kind::SESSION_METERED..=kind::METER_GAP => Some(Lane::Meter),
         kind::STATUS_CHANGED..=kind::UNKNOWN_CARD_SEEN => Some(Lane::Status),
         _ => None,

@@ -1,7 +1,7 @@
 //! OCPP 1.6: a charge point's connector *n* is EVSE *n*; connector 0 is the station as a whole.
 
 use serde_json::value::RawValue;
-use shared::id::{EvseNo, StationId, StationTxRef};
+use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, TriggeredMessage};
 use shared::model::event::StatusChanged;
 use shared::model::session::StopReason;
@@ -21,6 +21,9 @@ use crate::core::{Ask, AskEnd, Reply, StartFact, StationFact, StopFact};
 const CLOCK_SET_SINCE: Timestamp = Timestamp(1_577_836_800_000);
 /// A station's clock may run ahead of ours so far before it is taken for wrong.
 const AHEAD_MS: i64 = 24 * 3600 * 1000;
+
+/// CiString20 (§7.28 IdToken).
+const LONGEST_TAG: usize = 20;
 
 /// What a station's call means.
 pub enum Meaning {
@@ -52,6 +55,7 @@ pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meanin
             token: token(start.id_tag),
             meter_start: start.meter_start,
             at: trusted(start.at, now),
+            reservation: start.reservation.map(ReservationId),
         }),
         StationCall::MeterValues(values) => StationFact::Readings {
             evse: evse(values.connector).unwrap_or(EvseNo(0)),
@@ -126,6 +130,16 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         CommandBody::Trigger { message, evse } => {
             CsmsCall::Trigger { message: trigger(*message), connector: number(evse) }
         }
+        CommandBody::Reserve(wanted) => CsmsCall::ReserveNow {
+            connector: wanted.evse.0,
+            until: wanted.until,
+            id_tag: wanted.token.as_str().to_owned(),
+            parent: wanted.group.clone().filter(|group| group.chars().count() <= LONGEST_TAG),
+            reservation: wanted.id.0,
+        },
+        CommandBody::CancelReservation { reservation } => {
+            CsmsCall::CancelReservation { reservation: reservation.0 }
+        }
     })
 }
 
@@ -162,6 +176,9 @@ fn verdict(verdict: Option<Verdict>) -> (Outcome, String) {
         None | Some(Verdict::Accepted | Verdict::Unlocked) => Outcome::Accepted,
         Some(Verdict::Scheduled | Verdict::RebootRequired) => Outcome::Scheduled,
         Some(Verdict::Rejected | Verdict::UnlockFailed) => Outcome::Rejected,
+        Some(Verdict::Occupied) => Outcome::Occupied,
+        Some(Verdict::Faulted) => Outcome::Faulted,
+        Some(Verdict::Unavailable) => Outcome::Unavailable,
         Some(
             Verdict::NotSupported
             | Verdict::NotImplemented

@@ -18,6 +18,9 @@ pub enum Verdict {
     UnlockFailed,
     UnknownMessageId,
     UnknownVendorId,
+    Occupied,
+    Faulted,
+    Unavailable,
     /// A word that the specification does not know.
     Other(String),
 }
@@ -49,7 +52,7 @@ pub struct ConfigurationKey {
 impl Verdict {
     /// Reads a status word, whatever its case.
     pub fn read(word: &str) -> Self {
-        const KNOWN: [(&str, Verdict); 10] = [
+        const KNOWN: [(&str, Verdict); 13] = [
             ("Accepted", Verdict::Accepted),
             ("Rejected", Verdict::Rejected),
             ("Scheduled", Verdict::Scheduled),
@@ -60,6 +63,9 @@ impl Verdict {
             ("UnlockFailed", Verdict::UnlockFailed),
             ("UnknownMessageId", Verdict::UnknownMessageId),
             ("UnknownVendorId", Verdict::UnknownVendorId),
+            ("Occupied", Verdict::Occupied),
+            ("Faulted", Verdict::Faulted),
+            ("Unavailable", Verdict::Unavailable),
         ];
         let word = word.trim();
         let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));

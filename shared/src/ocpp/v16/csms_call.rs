@@ -4,11 +4,12 @@ use serde_json::value::RawValue;
 
 use super::names::Trigger;
 use super::schema::{
-    AvailabilityType, ChangeAvailabilityRequest, ChangeConfigurationRequest, ClearCacheRequest,
-    DataTransferRequest, GetConfigurationRequest, MessageTrigger, RemoteStartTransactionRequest,
-    RemoteStopTransactionRequest, ResetRequest, ResetType, TriggerMessageRequest, UnlockConnectorRequest,
-    Violation, write,
+    AvailabilityType, CancelReservationRequest, ChangeAvailabilityRequest, ChangeConfigurationRequest,
+    ClearCacheRequest, DataTransferRequest, DateTime, GetConfigurationRequest, MessageTrigger,
+    RemoteStartTransactionRequest, RemoteStopTransactionRequest, ReserveNowRequest, ResetRequest, ResetType,
+    TriggerMessageRequest, UnlockConnectorRequest, Violation, date_time, write,
 };
+use crate::units::Timestamp;
 
 /// A request of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum CsmsCall {
     Reset { hard: bool },
     Trigger { message: Trigger, connector: Option<u16> },
     UnlockConnector { connector: u16 },
+    ReserveNow { connector: u16, until: Timestamp, id_tag: String, parent: Option<String>, reservation: i32 },
+    CancelReservation { reservation: i32 },
 }
 
 impl CsmsCall {
@@ -40,6 +43,8 @@ impl CsmsCall {
             CsmsCall::Reset { .. } => "Reset",
             CsmsCall::Trigger { .. } => "TriggerMessage",
             CsmsCall::UnlockConnector { .. } => "UnlockConnector",
+            CsmsCall::ReserveNow { .. } => "ReserveNow",
+            CsmsCall::CancelReservation { .. } => "CancelReservation",
         }
     }
 
@@ -82,6 +87,15 @@ impl CsmsCall {
             CsmsCall::UnlockConnector { connector } => {
                 write(&UnlockConnectorRequest::new(i32::from(*connector)))
             }
+            CsmsCall::ReserveNow { connector, until, id_tag, parent, reservation } => {
+                let until = date_time(*until).unwrap_or(DateTime::UNIX_EPOCH);
+                let mut request = ReserveNowRequest::new(i32::from(*connector), until, id_tag, *reservation);
+                request.parent_id_tag.clone_from(parent);
+                write(&request)
+            }
+            CsmsCall::CancelReservation { reservation } => {
+                write(&CancelReservationRequest::new(*reservation))
+            }
         }
     }
 }
@@ -117,6 +131,17 @@ mod tests {
                 r#"{"requestedMessage":"DiagnosticsStatusNotification"}"#,
             ),
             (CsmsCall::UnlockConnector { connector: 2 }, r#"{"connectorId":2}"#),
+            (
+                CsmsCall::ReserveNow {
+                    connector: 1,
+                    until: Timestamp(1_763_812_800_174),
+                    id_tag: "TAG".into(),
+                    parent: Some("GROUP".into()),
+                    reservation: 7,
+                },
+                r#"{"connectorId":1,"expiryDate":"2025-11-22T12:00:00Z","idTag":"TAG","reservationId":7,"parentIdTag":"GROUP"}"#,
+            ),
+            (CsmsCall::CancelReservation { reservation: 7 }, r#"{"reservationId":7}"#),
         ] {
             let written = call.payload().unwrap();
             assert_eq!(written.get(), payload);

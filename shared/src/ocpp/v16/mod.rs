@@ -1,4 +1,4 @@
-//! OCPP 1.6: the Core profile and Remote Trigger.
+//! OCPP 1.6: the Core profile, Reservation and Remote Trigger.
 //!
 //! Three vocabularies meet here. [`StationCall`] is what a station tells, read leniently into plain values. [`CsmsCall`]
 //! is what a station is asked and [`Confirmation`] its answer. [`reply`] is what a station is answered. Whatever we write
