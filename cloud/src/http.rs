@@ -47,7 +47,7 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
     let server = Server {
         auth: Arc::new(Auth::load(&app.config, app.db.clone()).await?),
         api: Api::new(app.clone()),
-        sockets: socket::Slots::default(),
+        sockets: socket::Slots::new(&app.config.live),
         trust_forwarded_for: app.config.http.trust_forwarded_for,
     };
     let graphql = Router::new()

@@ -4,72 +4,15 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use cloud::config::Live;
 use serde_json::{Value, json};
-use support::{NOWHERE, api};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::{WebSocketStream, client_async};
-
-struct Socket(WebSocketStream<TcpStream>);
+use support::socket::{LEGACY, Socket, TRANSPORT};
+use support::{NOWHERE, api, api_with};
 
 async fn serve() -> SocketAddr {
-    let (router, _) = api(NOWHERE).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
+    support::socket::serve(api(NOWHERE).await.0).await
 }
-
-impl Socket {
-    async fn open(address: SocketAddr, subprotocol: Option<&str>) -> Self {
-        let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
-        if let Some(name) = subprotocol {
-            request.headers_mut().insert("sec-websocket-protocol", name.parse().unwrap());
-        }
-        let stream = TcpStream::connect(address).await.unwrap();
-        match client_async(request, stream).await {
-            Ok((socket, _)) => Socket(socket),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    async fn say(&mut self, message: Value) {
-        self.0.send(Message::text(message.to_string())).await.unwrap();
-    }
-
-    /// The next message, or the code that closed the connection.
-    async fn hear(&mut self) -> Value {
-        loop {
-            let message = tokio::time::timeout(Duration::from_secs(5), self.0.next()).await.expect("in time");
-            match message {
-                Some(Ok(Message::Text(text))) => {
-                    let message: Value = serde_json::from_str(&text).unwrap();
-                    if message["type"] != "ka" {
-                        return message;
-                    }
-                }
-                Some(Ok(Message::Close(Some(frame)))) => return json!(u16::from(frame.code)),
-                Some(Ok(_)) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    async fn ready(address: SocketAddr, subprotocol: &str, payload: Value) -> Self {
-        let mut socket = Socket::open(address, Some(subprotocol)).await;
-        socket.say(json!({"type": "connection_init", "payload": payload})).await;
-        assert_eq!(socket.hear().await, json!({"type": "connection_ack"}));
-        socket
-    }
-}
-
-const TRANSPORT: &str = "graphql-transport-ws";
-const LEGACY: &str = "graphql-ws";
 
 #[tokio::test]
 async fn both_subprotocols_answer_in_their_own_words() {
@@ -146,4 +89,44 @@ async fn pings_are_answered() {
     let mut socket = Socket::ready(serve().await, TRANSPORT, Value::Null).await;
     socket.say(json!({"type": "ping"})).await;
     assert_eq!(socket.hear().await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_subscriptions() {
+    let limits = Live { connections_per_address: 2, subscriptions_per_address: 3, ..Live::default() };
+    let address = support::socket::serve(api_with(NOWHERE, |config| config.live = limits).await.0).await;
+    let mut first = Socket::ready(address, TRANSPORT, Value::Null).await;
+    let mut second = Socket::ready(address, LEGACY, Value::Null).await;
+    assert_eq!(Socket::open(address, Some(TRANSPORT)).await.hear().await, 4429);
+
+    let waiting = "subscription { subsribeConnectorStatus(input: {connectorId: 1}) { status } }";
+    for id in ["1", "2"] {
+        first.say(json!({"type": "subscribe", "id": id, "payload": {"query": waiting}})).await;
+    }
+    first.say(json!({"type": "ping"})).await;
+    assert_eq!(first.hear().await, json!({"type": "pong"}));
+    for id in ["3", "4"] {
+        second.say(json!({"type": "start", "id": id, "payload": {"query": waiting}})).await;
+    }
+    let refused = second.hear().await;
+    assert_eq!((&refused["id"], &refused["type"]), (&json!("4"), &json!("error")));
+    assert_eq!(refused["payload"]["extensions"]["code"], "TOO_MANY_REQUESTS", "{refused}");
+    assert_eq!(refused["payload"]["message"], "At most 3 subscriptions from one address: end others first");
+
+    // One ends, another may begin: it is no error that is heard first.
+    first.say(json!({"type": "complete", "id": "1"})).await;
+    first.say(json!({"type": "subscribe", "id": "5", "payload": {"query": waiting}})).await;
+    first.say(json!({"type": "ping"})).await;
+    assert_eq!(first.hear().await, json!({"type": "pong"}));
+    drop(second);
+    let third = async {
+        loop {
+            let mut socket = Socket::open(address, Some(TRANSPORT)).await;
+            socket.say(json!({"type": "connection_init"})).await;
+            if socket.hear().await == json!({"type": "connection_ack"}) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), third).await.expect("the place is free again");
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod delivery;
+mod live;
 mod roles;
 mod secret;
 mod sources;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub use auth::{Auth, SigningKey};
 pub use delivery::{Mail, MailTls, Sms, SmsFormat};
+pub use live::Live;
 pub use roles::Roles;
 pub use secret::Secret;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub database: Database,
     /// The API.
     pub http: Http,
+    /// WebSockets.
+    pub live: Live,
     /// How gateways are reached.
     pub mqtt: Mqtt,
     /// Login and tokens.
@@ -123,6 +127,7 @@ impl Default for Config {
             data_dir: "/var/lib/evb-cloud".into(),
             database: Database::default(),
             http: Http::default(),
+            live: Live::default(),
             mqtt: Mqtt::default(),
             auth: Auth::default(),
             mail: Mail::default(),

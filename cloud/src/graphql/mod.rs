@@ -153,6 +153,11 @@ impl Event {
     }
 }
 
+/// The errors of an operation that was one too many.
+pub fn too_many(message: &str) -> String {
+    request::refuse(429, "TOO_MANY_REQUESTS", message).body
+}
+
 /// The schema's text, as `schema.graphql` holds it.
 pub fn sdl() -> String {
     builder().finish().sdl()

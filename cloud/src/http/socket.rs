@@ -1,11 +1,11 @@
 //! GraphQL over WebSocket, in both subprotocols that apps speak: `graphql-transport-ws` and the older `graphql-ws`.
 //!
 //! Our own, because an answer that a thousand watchers get is written once (`graphql::fanout`), and because every limit is
-//! here: time to introduce oneself, size of a message, subscriptions per connection, connections per replica, time to take
-//! an answer. One task per connection and one per subscription; the channel between them is bounded, so a slow reader slows
+//! here: time to introduce oneself, size of a message, time to take an answer, and how many of everything (`slots`). One task per connection and one per subscription; the channel between them is bounded, so a slow reader slows
 //! only his own subscriptions.
 
 mod dialect;
+mod slots;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,37 +17,30 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, interval, timeout};
 
 use super::{Server, bearer};
 use crate::auth::Caller;
-use crate::graphql::{Event, Incoming};
+use crate::graphql::{self, Event, Incoming};
 use dialect::{Dialect, FromClient};
+pub(super) use slots::Slots;
+use slots::{Full, Slot};
 
-const CONNECTIONS: usize = 10_000;
-const SUBSCRIPTIONS: usize = 50;
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Answers waiting for one connection.
 const QUEUE: usize = 32;
 const INIT_TIME: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 const SEND_TIME: Duration = Duration::from_secs(10);
-
-/// Connections that a replica still takes.
-#[derive(Clone)]
-pub(super) struct Slots(Arc<Semaphore>);
-
-impl Default for Slots {
-    fn default() -> Self {
-        Slots(Arc::new(Semaphore::new(CONNECTIONS)))
-    }
-}
+/// `graphql-transport-ws` says so of a second introduction; there is no better one.
+const TOO_MANY: u16 = 4429;
 
 /// Takes a connection, or says that there are too many.
 pub(super) fn open(server: &Server, upgrade: WebSocketUpgrade, address: IpAddr) -> Response {
-    let Ok(slot) = Arc::clone(&server.sockets.0).try_acquire_owned() else {
+    // A balancer may find another replica; whoever is too many himself is told so in his own protocol.
+    let Ok(slot) = server.sockets.connection() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
     };
     let server = server.clone();
@@ -60,21 +53,33 @@ pub(super) fn open(server: &Server, upgrade: WebSocketUpgrade, address: IpAddr) 
         .on_upgrade(move |socket| run(server, socket, address, slot))
 }
 
-async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: OwnedSemaphorePermit) {
+async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Slot) {
     let Some(dialect) = socket.protocol().and_then(|name| Dialect::from_name(name.as_bytes())) else {
         close(&mut socket, 4406, "Subprotocol not acceptable").await;
         return;
     };
+    let _slot = match server.sockets.connection_from(address) {
+        Ok(slot) => slot,
+        Err(Full(reason)) => return close(&mut socket, TOO_MANY, &reason).await,
+    };
     let (out, mut answers) = mpsc::channel(QUEUE);
-    let mut connection =
-        Connection { server, dialect, address, out, token: None, ready: false, running: HashMap::new() };
+    let mut connection = Connection {
+        server,
+        dialect,
+        address,
+        out,
+        token: None,
+        user: None,
+        ready: false,
+        running: HashMap::new(),
+    };
     let deadline = tokio::time::sleep(INIT_TIME);
     tokio::pin!(deadline);
     let mut keep_alive = interval(KEEP_ALIVE);
     let mut heard = Instant::now();
 
     loop {
-        let step = tokio::select! {
+        let mut step = tokio::select! {
             message = socket.recv() => {
                 heard = Instant::now();
                 match message {
@@ -90,6 +95,9 @@ async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Owne
                 if heard.elapsed() > KEEP_ALIVE * 3 { Step::Gone } else { Step::Go(connection.keep_alive()) }
             }
         };
+        if matches!(step, Step::Introduce) {
+            step = connection.introduce().await;
+        }
         if send(&mut socket, step).await.is_break() {
             break;
         }
@@ -99,6 +107,8 @@ async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Owne
 
 /// What a turn of the loop leads to.
 enum Step {
+    /// Finds out who it is.
+    Introduce,
     Go(Option<Message>),
     Close(u16, String),
     Gone,
@@ -106,7 +116,7 @@ enum Step {
 
 async fn send(socket: &mut WebSocket, step: Step) -> ControlFlow<()> {
     match step {
-        Step::Go(None) => ControlFlow::Continue(()),
+        Step::Introduce | Step::Go(None) => ControlFlow::Continue(()),
         Step::Go(Some(message)) => match timeout(SEND_TIME, socket.send(message)).await {
             Ok(Ok(())) => ControlFlow::Continue(()),
             Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
@@ -132,14 +142,23 @@ struct Outgoing {
     event: Option<Event>,
 }
 
+/// A subscription under way, and its place.
+struct Running {
+    turn: u64,
+    task: AbortHandle,
+    _slot: Slot,
+}
+
 struct Connection {
     server: Server,
     dialect: Dialect,
     address: IpAddr,
     out: mpsc::Sender<Outgoing>,
     token: Option<String>,
+    /// Who introduced himself, and his place.
+    user: Option<(i64, Slot)>,
     ready: bool,
-    running: HashMap<Arc<str>, (u64, AbortHandle)>,
+    running: HashMap<Arc<str>, Running>,
 }
 
 impl Connection {
@@ -148,11 +167,12 @@ impl Connection {
             return Step::Close(4400, "Invalid message received".into());
         };
         match message {
-            FromClient::Init(_) if self.ready => Step::Close(4429, "Too many initialisation requests".into()),
+            FromClient::Init(_) if self.ready => {
+                Step::Close(TOO_MANY, "Too many initialisation requests".into())
+            }
             FromClient::Init(payload) => {
                 self.token = token(&payload);
-                self.ready = true;
-                text_step(self.dialect.ack())
+                Step::Introduce
             }
             FromClient::Ping => text_step(r#"{"type":"pong"}"#.into()),
             FromClient::Pong => Step::Go(None),
@@ -160,12 +180,19 @@ impl Connection {
             FromClient::Start { id, .. } if self.running.contains_key(id.as_str()) => {
                 Step::Close(4409, format!("Subscriber for {} already exists", short(&id)))
             }
-            FromClient::Start { .. } if self.running.len() >= SUBSCRIPTIONS => {
-                Step::Close(4429, format!("At most {SUBSCRIPTIONS} subscriptions per connection"))
+            FromClient::Start { .. } if self.running.len() >= self.server.sockets.per_connection() => {
+                let most = self.server.sockets.per_connection();
+                Step::Close(TOO_MANY, format!("At most {most} subscriptions per connection"))
             }
             FromClient::Start { id, payload } => {
-                self.start(id.into(), payload);
-                Step::Go(None)
+                let user = self.user.as_ref().map(|(user, _)| *user);
+                match self.server.sockets.subscription(self.address, user) {
+                    Ok(slot) => {
+                        self.start(id.into(), payload, slot);
+                        Step::Go(None)
+                    }
+                    Err(Full(text)) => text_step(self.dialect.error(&id, &graphql::too_many(&text))),
+                }
             }
             FromClient::Stop { id } => {
                 self.stop(&id);
@@ -175,7 +202,20 @@ impl Connection {
         }
     }
 
-    fn start(&mut self, id: Arc<str>, incoming: Incoming) {
+    /// Looks who it is, for the limits only: each operation looks at the token itself.
+    async fn introduce(&mut self) -> Step {
+        let caller = Caller::new(Arc::clone(&self.server.auth), self.token.clone(), self.address);
+        if let Ok(Ok(Some(viewer))) = timeout(INIT_TIME, caller.viewer()).await {
+            match self.server.sockets.connection_of(viewer.id) {
+                Ok(slot) => self.user = Some((viewer.id, slot)),
+                Err(Full(reason)) => return Step::Close(TOO_MANY, reason),
+            }
+        }
+        self.ready = true;
+        text_step(self.dialect.ack())
+    }
+
+    fn start(&mut self, id: Arc<str>, incoming: Incoming, slot: Slot) {
         static TURNS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let turn = TURNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // A caller of its own for each operation: its token is looked at anew.
@@ -190,22 +230,22 @@ impl Connection {
             }
             let _ = out.send(Outgoing { id: name, turn, event: None }).await;
         });
-        self.running.insert(id, (turn, task.abort_handle()));
+        self.running.insert(id, Running { turn, task: task.abort_handle(), _slot: slot });
     }
 
     fn stop(&mut self, id: &str) {
-        if let Some((_, task)) = self.running.remove(id) {
-            task.abort();
+        if let Some(running) = self.running.remove(id) {
+            running.task.abort();
         }
     }
 
     fn stop_all(&mut self) {
-        self.running.drain().for_each(|(_, (_, task))| task.abort());
+        self.running.drain().for_each(|(_, running)| running.task.abort());
     }
 
     /// Answers of a subscription that was stopped meanwhile are dropped.
     fn pass(&mut self, answer: Outgoing) -> Step {
-        let current = self.running.get(&answer.id).is_some_and(|(turn, _)| *turn == answer.turn);
+        let current = self.running.get(&answer.id).is_some_and(|running| running.turn == answer.turn);
         if !current {
             return Step::Go(None);
         }

@@ -5,6 +5,7 @@
     reason = "each test file uses its own part; a test that cannot go on has failed"
 )]
 
+pub(crate) mod socket;
 pub(crate) mod world;
 
 use std::sync::Arc;
@@ -20,9 +21,15 @@ use tower::ServiceExt as _;
 
 /// The API over a database, or over none when the address leads nowhere.
 pub(crate) async fn api(database_url: &str) -> (Router, App) {
+    api_with(database_url, |_| {}).await
+}
+
+/// The same, told something else than the defaults.
+pub(crate) async fn api_with(database_url: &str, tell: impl FnOnce(&mut Config)) -> (Router, App) {
     let mut config = Config { database_url: Secret::new(database_url), ..Config::default() };
     config.auth.signing_keys =
         vec![SigningKey { kid: "test".into(), secret: Secret::new("0123456789abcdef0123456789abcdef") }];
+    tell(&mut config);
     let db = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(std::time::Duration::from_secs(2))
