@@ -348,17 +348,24 @@ create table commands (
 create index commands_open on commands (due_at) where state <> 'finished';
 create index commands_gateway on commands (gateway_id) where state <> 'finished';
 
+-- Contents by their BLAKE3: what is the same for a thousand gateways is here once.
+create table document_bodies (
+    hash       bytea primary key,
+    body       bytea not null,
+    stored_at  timestamptz not null default now()
+);
+
 create table documents (
     gateway_id     uuid not null references gateways on delete cascade,
     name           text not null,
     version        bigint not null,
-    hash           bytea not null,
-    body           bytea not null,
+    hash           bytea not null references document_bodies,
     -- what the gateway last said it holds
     held_version   bigint not null default 0,
     updated_at     timestamptz not null default now(),
     primary key (gateway_id, name)
 );
+create index documents_hash on documents (hash);
 
 create table reservations (
     id            bigint generated always as identity primary key,

@@ -1,4 +1,4 @@
-//! Desired state for gateways: who may connect, who may charge, what it costs.
+//! Desired state for gateways: who may connect, who may charge (see [`crate::lists`]), what it costs.
 //!
 //! Built from the tables whenever one of them changes, stored per gateway with a version that rises only when the content's
 //! hash does, and pushed until the gateway says that it works by it. A price that an operator typed at a connector becomes a
@@ -8,14 +8,10 @@
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use shared::id::{EvseNo, GatewayId, StationId, TariffId};
-use shared::model::AuthStatus;
-use shared::model::document::{
-    DocumentBody, StationEntry, StationsDoc, TariffAssignment, TariffsDoc, TokensDoc,
-};
-use shared::model::token::{IdToken, TokenEntry};
+use shared::model::document::{DocumentBody, StationEntry, StationsDoc, TariffAssignment, TariffsDoc};
 use shared::sync::v1;
 use shared::tariff::{Dimension, PriceComponent, Tariff};
-use shared::units::{Currency, MICROS, Timestamp};
+use shared::units::{Currency, MICROS};
 use sqlx::PgConnection;
 
 use crate::db::document::{self as rows, ConnectorRow};
@@ -23,7 +19,7 @@ use crate::db::document::{self as rows, ConnectorRow};
 /// The channel on which replicas hear of changed documents; the payload is the gateway's id.
 pub const CHANNEL: &str = "documents";
 
-/// To be called in the transaction that changed a site's stations, prices or time zone.
+/// To be called in the transaction that changed a site's stations, prices or time zone. Cards need no call.
 ///
 /// # Errors
 /// As any statement.
@@ -34,24 +30,13 @@ pub async fn refresh(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// To be called in the transaction that changed tokens or users: they hold at every site, so the list is built once.
-///
-/// # Errors
-/// As any statement.
-pub async fn refresh_all(tx: &mut PgConnection) -> sqlx::Result<()> {
-    let body = DocumentBody::Tokens(tokens(tx).await?);
-    let changed = rows::store_for_all(tx, &body, &v1::hash(&body)).await?;
-    announce(tx, &changed).await
-}
-
-/// Rebuilds one gateway's documents, and has those pushed that became others.
+/// Rebuilds one gateway's documents but for its lists of tokens, and has those pushed that became others.
 ///
 /// # Errors
 /// As any statement.
 pub async fn refresh_gateway(tx: &mut PgConnection, gateway: GatewayId, site_id: i64) -> sqlx::Result<()> {
     let bodies = [
         DocumentBody::Stations(stations(tx, site_id).await?),
-        DocumentBody::Tokens(tokens(tx).await?),
         DocumentBody::Tariffs(tariffs(tx, site_id).await?),
     ];
     let mut changed = false;
@@ -61,7 +46,8 @@ pub async fn refresh_gateway(tx: &mut PgConnection, gateway: GatewayId, site_id:
     if changed { announce(tx, &[gateway]).await } else { Ok(()) }
 }
 
-async fn announce(tx: &mut PgConnection, gateways: &[GatewayId]) -> sqlx::Result<()> {
+/// Tells the replicas, at commit, whose documents changed.
+pub(crate) async fn announce(tx: &mut PgConnection, gateways: &[GatewayId]) -> sqlx::Result<()> {
     let ids: Vec<String> = gateways.iter().map(GatewayId::to_string).collect();
     sqlx::query("select pg_notify($1, id) from unnest($2::text[]) u (id)")
         .bind(CHANNEL)
@@ -79,28 +65,6 @@ async fn stations(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<StationsD
             .into_iter()
             .filter_map(|(station, credential)| {
                 Some(StationEntry { station: StationId::new(station).ok()?, credential })
-            })
-            .collect(),
-    })
-}
-
-async fn tokens(tx: &mut PgConnection) -> sqlx::Result<TokensDoc> {
-    let tokens = rows::tokens(tx).await?;
-    Ok(TokensDoc {
-        unknown: AuthStatus::Invalid,
-        tokens: tokens
-            .into_iter()
-            .map(|(token, status, expires_at, user_id)| TokenEntry {
-                token: IdToken::new(token).folded(),
-                status: match status.as_str() {
-                    "accepted" => AuthStatus::Accepted,
-                    "blocked" => AuthStatus::Blocked,
-                    "expired" => AuthStatus::Expired,
-                    _ => AuthStatus::Invalid,
-                },
-                expires_at: expires_at.map(Timestamp::from_utc),
-                // A person's card stops what the same person's app started.
-                group: user_id.map(|id| format!("user-{id}")),
             })
             .collect(),
     })

@@ -16,6 +16,7 @@ pub mod gateways;
 pub mod graphql;
 pub mod http;
 pub mod ingest;
+pub mod lists;
 pub mod live;
 pub mod metrics;
 
@@ -77,6 +78,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tasks.spawn(ingest::run(app.clone(), broker, stop.clone()));
     }
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;
 

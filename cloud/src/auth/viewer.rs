@@ -75,13 +75,22 @@ impl MemberRole {
     }
 
     fn may(self, deed: Deed) -> bool {
-        use Deed::{Charge, Onboard, Operate, SeeAudit, SeeOrganizations, SeeSessions, SeeSites};
+        use Deed::{
+            Charge, ManageCards, Onboard, Operate, SeeAudit, SeeOrganizations, SeeSessions, SeeSites,
+        };
         match self {
             MemberRole::Owner => deed != Deed::ManageUsers,
             MemberRole::Operator => {
                 matches!(
                     deed,
-                    SeeSites | SeeOrganizations | Onboard | Operate | SeeSessions | Charge | SeeAudit
+                    SeeSites
+                        | SeeOrganizations
+                        | Onboard
+                        | Operate
+                        | SeeSessions
+                        | Charge
+                        | ManageCards
+                        | SeeAudit
                 )
             }
             MemberRole::Installer => matches!(deed, SeeSites | SeeOrganizations | Onboard | Operate),
@@ -121,6 +130,8 @@ pub enum Deed {
     ManageUsers,
     /// Read who changed what.
     SeeAudit,
+    /// Read and change cards and groups of them: "own" is one's own cards, an organization's are those in its groups.
+    ManageCards,
 }
 
 /// How far a deed reaches: what is one's own, and what belongs to these organizations. In SQL over sites:
@@ -174,10 +185,12 @@ impl Viewer {
     }
 
     fn reaches_own(&self, deed: Deed) -> bool {
-        use Deed::{Charge, ManageUsers, SeeOrganizations, SeeSessions, SeeSites};
+        use Deed::{Charge, ManageCards, ManageUsers, SeeOrganizations, SeeSessions, SeeSites};
         match self.role {
             Role::Administrator | Role::BusinessOwner => true,
-            Role::Driver => matches!(deed, SeeSites | SeeOrganizations | SeeSessions | Charge | ManageUsers),
+            Role::Driver => {
+                matches!(deed, SeeSites | SeeOrganizations | SeeSessions | Charge | ManageUsers | ManageCards)
+            }
             Role::Service => false,
         }
     }
@@ -187,7 +200,7 @@ impl Viewer {
 mod tests {
     use super::*;
 
-    const DEEDS: [Deed; 10] = [
+    const DEEDS: [Deed; 11] = [
         Deed::SeeSites,
         Deed::ChangeSites,
         Deed::Onboard,
@@ -198,6 +211,7 @@ mod tests {
         Deed::ChangeOrganizations,
         Deed::ManageUsers,
         Deed::SeeAudit,
+        Deed::ManageCards,
     ];
 
     fn viewer(role: Role, memberships: Vec<(i64, MemberRole)>) -> Viewer {
@@ -211,10 +225,10 @@ mod tests {
     #[test]
     fn the_table_of_what_is_ones_own() {
         for (role, expected) in [
-            (Role::Administrator, "AAAAAAAAAA"),
-            (Role::BusinessOwner, "OOOOOOOOOO"),
-            (Role::Driver, "O---OOO-O-"),
-            (Role::Service, "----------"),
+            (Role::Administrator, "AAAAAAAAAAA"),
+            (Role::BusinessOwner, "OOOOOOOOOOO"),
+            (Role::Driver, "O---OOO-O-O"),
+            (Role::Service, "-----------"),
         ] {
             let viewer = viewer(role, vec![]);
             let reaches = row(|deed| match viewer.reach(deed) {
@@ -232,10 +246,10 @@ mod tests {
     #[test]
     fn the_table_of_what_is_an_organizations() {
         for (role, expected) in [
-            (MemberRole::Owner, "++++++++-+"),
-            (MemberRole::Operator, "+-+++++--+"),
-            (MemberRole::Installer, "+-++--+---"),
-            (MemberRole::Viewer, "+---+-+---"),
+            (MemberRole::Owner, "++++++++-++"),
+            (MemberRole::Operator, "+-+++++--++"),
+            (MemberRole::Installer, "+-++--+----"),
+            (MemberRole::Viewer, "+---+-+----"),
         ] {
             let viewer = viewer(Role::Service, vec![(3, role)]);
             let reaches = row(|deed| if viewer.reach(deed).organizations == [3] { '+' } else { '-' });

@@ -1,6 +1,5 @@
 //! Documents as rows, and the rows they are made of.
 
-use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use shared::id::{GatewayId, Shard};
 use shared::model::document::{DocumentBody, DocumentVersion};
@@ -54,19 +53,6 @@ pub async fn timezone(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Strin
     sqlx::query_scalar("select timezone from sites where id = $1").bind(site_id).fetch_one(tx).await
 }
 
-/// Token, status, end, whose.
-pub type TokenRow = (String, String, Option<DateTime<Utc>>, Option<i64>);
-
-/// All tokens; those of users who may not log in any more are not among them.
-pub async fn tokens(tx: &mut PgConnection) -> sqlx::Result<Vec<TokenRow>> {
-    sqlx::query_as(
-        "select t.token, t.status, t.expires_at, t.user_id from id_tokens t left join users u on u.id = t.user_id
-         where coalesce(u.is_active, true) order by lower(t.token)",
-    )
-    .fetch_all(tx)
-    .await
-}
-
 /// The connectors of a site with what prices them.
 pub async fn connectors(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<ConnectorRow>> {
     sqlx::query_as(
@@ -112,41 +98,47 @@ pub async fn store(
     body: &DocumentBody,
     hash: &[u8; 32],
 ) -> sqlx::Result<bool> {
+    keep_body(tx, body, hash).await?;
     let done = sqlx::query(
-        "insert into documents (gateway_id, name, version, hash, body) values ($1, $2, 1, $3, $4)
+        "insert into documents (gateway_id, name, version, hash) values ($1, $2, 1, $3)
          on conflict (gateway_id, name) do update
-         set version = documents.version + 1, hash = excluded.hash, body = excluded.body, updated_at = now()
+         set version = documents.version + 1, hash = excluded.hash, updated_at = now()
          where documents.hash <> excluded.hash",
     )
     .bind(gateway.0)
     .bind(body.name())
     .bind(&hash[..])
-    .bind(postcard::to_stdvec(body).expect("wire types always serialise"))
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Stores a document that is the same for all gateways. Returns those whose version rose.
-pub async fn store_for_all(
-    tx: &mut PgConnection,
-    body: &DocumentBody,
-    hash: &[u8; 32],
-) -> sqlx::Result<Vec<GatewayId>> {
-    let changed: Vec<Uuid> = sqlx::query_scalar(
-        "insert into documents (gateway_id, name, version, hash, body)
-         select id, $1, 1, $2, $3 from gateways where revoked_at is null order by id
-         on conflict (gateway_id, name) do update
-         set version = documents.version + 1, hash = excluded.hash, body = excluded.body, updated_at = now()
-         where documents.hash <> excluded.hash
-         returning gateway_id",
+/// Keeps a content for [`store`] and its like; it stays for as long as a document has it, and a day longer.
+pub async fn keep_body(tx: &mut PgConnection, body: &DocumentBody, hash: &[u8; 32]) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into document_bodies (hash, body) values ($1, $2)
+         on conflict (hash) do update set stored_at = now() where document_bodies.stored_at < now() - interval '1 hour'",
     )
-    .bind(body.name())
     .bind(&hash[..])
     .bind(postcard::to_stdvec(body).expect("wire types always serialise"))
-    .fetch_all(tx)
+    .execute(tx)
     .await?;
-    Ok(changed.into_iter().map(GatewayId).collect())
+    Ok(())
+}
+
+/// Forgets contents that no document has had for a day.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_bodies(db: &PgPool) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from document_bodies b where stored_at < now() - interval '1 day'
+             and not exists (select from documents d where d.hash = b.hash)
+             and not exists (select from public_lists l where l.hash = b.hash)",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Takes note of what a gateway says it works by. A version above ours (we were restored from a backup) raises ours, because
@@ -179,7 +171,8 @@ pub async fn unheld(
     gateway: Option<GatewayId>,
 ) -> sqlx::Result<Vec<(GatewayId, Shard, Document)>> {
     let rows: Vec<(Uuid, i16, i64, Vec<u8>)> = sqlx::query_as(
-        "select d.gateway_id, g.shard, d.version, d.body from documents d join gateways g on g.id = d.gateway_id
+        "select d.gateway_id, g.shard, d.version, b.body
+         from documents d join document_bodies b on b.hash = d.hash join gateways g on g.id = d.gateway_id
          where d.held_version < d.version and g.shard = any($1) and g.revoked_at is null
            and (d.gateway_id = $2 or ($2 is null and g.last_seen_at > now() - interval '5 minutes'))
          limit 200",

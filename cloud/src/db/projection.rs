@@ -44,12 +44,13 @@ pub async fn sessions_started(
              u.token, u.authorised_by, u.auth, u.caused_by, u.at, u.meter, u.tariff, u.tariff_version,
              string_to_array(u.flags, ',')
          from unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[],
-                     $11::timestamptz[], $12::bigint[], $13::uuid[], $14::int[], $15::text[])
-              u (id, station, evse, tx_ref, token, authorised_by, auth, caused_by, at, meter, tariff, tariff_version, flags)
+                     $11::timestamptz[], $12::bigint[], $13::uuid[], $14::int[], $15::text[], $16::text[])
+              u (id, station, evse, tx_ref, token, authorised_by, auth, caused_by, at, meter, tariff, tariff_version, flags,
+                 folded)
          left join charge_points p on lower(p.charge_point_hardware_id) = lower(u.station)
               and p.charge_point_hardware_id = u.station and p.site_id = $2
          left join connectors c on c.charge_point_id = p.id and c.connector_id = u.evse
-         left join id_tokens t on lower(t.token) = lower(trim(u.token))
+         left join id_tokens t on lower(t.token) = u.folded
          -- ids sort by time, and apps sort by the numbers that are given here
          order by u.id
          on conflict (id) do nothing",
@@ -69,6 +70,7 @@ pub async fn sessions_started(
     .bind(column(starts, |it| it.tariff.map(|tariff| tariff.id.0)))
     .bind(column(starts, |it| it.tariff.map(|tariff| i32::try_from(tariff.version).unwrap_or(i32::MAX))))
     .bind(column(starts, |it| names(&it.flags)))
+    .bind(column(starts, |it| it.token.as_ref().map(|token| text(&token.folded()))))
     .execute(&mut *tx)
     .await?;
     sqlx::query(

@@ -1,4 +1,4 @@
-//! People: who they are, how they sign in, what they charge with.
+//! People: who they are, how they sign in.
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -137,53 +137,5 @@ pub async fn insert(db: &mut PgConnection, user: &NewUser<'_>) -> sqlx::Result<i
     .bind(user.role)
     .bind(user.password_hash)
     .fetch_one(db)
-    .await
-}
-
-/// Something to charge with.
-#[derive(Debug, sqlx::FromRow)]
-pub struct Token {
-    /// Row id.
-    pub id: i64,
-    /// As received.
-    pub token: String,
-    /// See `shared::model::token::AuthStatus`.
-    pub status: String,
-}
-
-/// Gives a token to a person; `None` when it is somebody else's. The same again changes nothing.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn add_token(
-    db: &mut PgConnection,
-    user: i64,
-    token: &str,
-    kind: &str,
-) -> sqlx::Result<Option<Token>> {
-    sqlx::query("insert into id_tokens (user_id, token, kind) values ($1, $2, $3) on conflict (lower(token)) do nothing")
-        .bind(user)
-        .bind(token)
-        .bind(kind)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query_as("select id, token, status from id_tokens where lower(token) = lower($1) and user_id = $2")
-        .bind(token)
-        .bind(user)
-        .fetch_optional(db)
-        .await
-}
-
-/// The token that a person's app charges with, if he has one that is good.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn app_token(db: impl PgExecutor<'_>, user: i64) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar(
-        "select token from id_tokens where user_id = $1 and kind = 'app' and status = 'accepted'
-         and (expires_at is null or expires_at > now()) order by id limit 1",
-    )
-    .bind(user)
-    .fetch_optional(db)
     .await
 }

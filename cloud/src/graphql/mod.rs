@@ -58,6 +58,9 @@ pub struct Query(
     history::HistoryQuery,
     onboarding::OnboardingQuery,
     command::CommandQuery,
+    card::CardQuery,
+    card::GroupQuery,
+    card::UnknownCardQuery,
 );
 
 /// What can be done.
@@ -68,6 +71,8 @@ pub struct Mutation(
     user::UserMutation,
     sign_in::SignInMutation,
     card::CardMutation,
+    card::GroupMutation,
+    card::UnknownCardMutation,
     saving::SavingMutation,
     transaction::TransactionMutation,
     onboarding::OnboardingMutation,
@@ -76,7 +81,12 @@ pub struct Mutation(
 
 /// What can be watched.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(map::MapSubscription, progress::ProgressSubscription, status::StatusSubscription);
+pub struct Subscription(
+    map::MapSubscription,
+    progress::ProgressSubscription,
+    status::StatusSubscription,
+    card::UnknownCardSubscription,
+);
 
 type Executor = Schema<Query, Mutation, Subscription>;
 

@@ -10,8 +10,8 @@ use super::error::{Fault, Result};
 use super::{app, reach, row_id};
 use crate::App;
 use crate::auth::{Deed, random_text};
-use crate::db::{station, user};
-use crate::documents;
+use crate::db::card::{self, NewCard};
+use crate::db::station;
 
 #[derive(InputObject)]
 #[graphql(name = "TransactionByUserInputDTO")]
@@ -42,7 +42,7 @@ impl TransactionMutation {
         let found = station::connector(&app.db, id, &reach, true).await?;
         let target = found.ok_or_else(|| Fault::no_such("Connector", id))?;
         let Some(to) = Addressee::of(&target) else { return Ok(said(Outcome::StationOffline)) };
-        let token = IdToken::new(token_of(app, viewer.id, target.site_id).await?);
+        let token = IdToken::new(token_of(app, viewer.id).await?);
         let body = CommandBody::RemoteStart { evse: evse(&target), token };
         let (_, result) = give(app, to, body, viewer.id).await?;
         Ok(TransactionByUserResponse::of(result))
@@ -88,17 +88,16 @@ fn said(outcome: Outcome) -> TransactionByUserResponse {
     TransactionByUserResponse { status: Some(word.into()) }
 }
 
-/// What the asking one charges with from his app: made at his first charge, and known to the site before it starts.
-async fn token_of(app: &App, user: i64, site: i64) -> Result<String> {
-    if let Some(token) = user::app_token(&app.db, user).await? {
+/// What the asking one charges with from his app: made at his first charge. The order to start grants it, whatever the site
+/// knows by then.
+async fn token_of(app: &App, user: i64) -> Result<String> {
+    if let Some(token) = card::app_token(&app.db, user).await? {
         return Ok(token);
     }
     // 16 letters and digits in all: some firmware garbles longer ones (OCPP 1.6 has room for 20).
     let token = format!("APP{}", random_text(8));
-    let mut tx = app.db.begin().await?;
-    user::add_token(&mut tx, user, &token, "app").await?;
-    documents::refresh(&mut tx, site).await?;
-    tx.commit().await?;
+    let new = NewCard { token: &token, kind: "app", user_id: Some(user), ..NewCard::default() };
+    card::insert(&mut *app.db.acquire().await?, &new).await?;
     Ok(token)
 }
 

@@ -18,7 +18,7 @@ use sqlx::{Acquire as _, PgConnection, PgPool};
 use super::project::{self, Changes};
 use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
-use crate::db::{cursor, projection, quarantine, record};
+use crate::db::{cursor, projection, quarantine, record, unknown_card};
 use crate::live::Hint;
 use crate::{billing, command, documents};
 
@@ -270,6 +270,9 @@ async fn project_status(
     }
     if !changes.applied.is_empty() {
         projection::documents_applied(tx, origin, &changes.applied).await?;
+    }
+    if !changes.unknown_cards.is_empty() && unknown_card::keep(tx, origin, &changes.unknown_cards).await? {
+        hint.unknown_cards.push(origin.site_id);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use shared::id::{EvseNo, SessionId, StationId};
 use shared::model::event::{
     DocumentApplied, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced, StationBooted,
-    StatusChanged, StopUnmatched,
+    StatusChanged, StopUnmatched, UnknownCardSeen,
 };
 use shared::model::{CommandResult, Event, MeterReading, ReservationEnded, SessionStarted, SessionStopped};
 use shared::units::{Timestamp, Wh};
@@ -48,6 +48,8 @@ pub struct Changes {
     pub applied: Vec<DocumentApplied>,
     /// Reservations that ended at the site.
     pub reservations: Vec<ReservationEnded>,
+    /// Unknown cards, by their folded number; the newest sight of each.
+    pub unknown_cards: BTreeMap<String, UnknownCardSeen>,
 }
 
 /// What a session's readings in one batch add up to.
@@ -77,8 +79,11 @@ impl Changes {
             Event::StationBooted(boot) => newest(&mut self.boots, boot.station.clone(), boot, |it| it.at),
             Event::DocumentApplied(applied) => self.applied.push(applied),
             Event::ReservationEnded(ended) => self.reservations.push(ended),
+            Event::UnknownCardSeen(seen) => {
+                newest(&mut self.unknown_cards, seen.token.folded(), seen, |it| it.at)
+            }
             // Kept as records; no table shows them.
-            Event::AuthorisationDecided(_) | Event::MeterGap(_) | Event::UnknownCardSeen(_) => {}
+            Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
         }
     }
 

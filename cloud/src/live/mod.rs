@@ -55,6 +55,9 @@ pub struct Hint {
     /// Entries of the audit log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<i64>,
+    /// Sites where an unknown card was seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown_cards: Vec<i64>,
 }
 
 /// A session as it is now.
@@ -93,6 +96,7 @@ pub struct Hub {
     sessions: broadcast::Sender<Arc<SessionChange>>,
     commands: broadcast::Sender<Uuid>,
     changes: broadcast::Sender<i64>,
+    unknown_cards: broadcast::Sender<Arc<i64>>,
     hints: mpsc::Sender<Hint>,
 }
 
@@ -105,6 +109,7 @@ impl Hub {
             sessions: broadcast::channel(SUBSCRIBER_BUFFER).0,
             commands: broadcast::channel(SUBSCRIBER_BUFFER).0,
             changes: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            unknown_cards: broadcast::channel(SUBSCRIBER_BUFFER).0,
             hints,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
@@ -130,6 +135,11 @@ impl Hub {
     /// Numbers of the audit log's entries as they are committed, in order; the log itself tells what was missed.
     pub fn changes(&self) -> broadcast::Receiver<i64> {
         self.changes.subscribe()
+    }
+
+    /// Sites as unknown cards are seen there.
+    pub fn unknown_cards(&self) -> broadcast::Receiver<Arc<i64>> {
+        self.unknown_cards.subscribe()
     }
 
     /// Tells every replica, soon, of what is already committed.
@@ -167,6 +177,7 @@ impl Hint {
         merge(&mut self.sessions, other.sessions);
         merge(&mut self.commands, other.commands);
         merge(&mut self.changes, other.changes);
+        merge(&mut self.unknown_cards, other.unknown_cards);
     }
 
     /// The same in pieces that fit into a notification.
@@ -182,7 +193,11 @@ impl Hint {
             self.commands.chunks(IDS_PER_HINT).map(|ids| Self { commands: ids.into(), ..Self::default() });
         let changes =
             self.changes.chunks(IDS_PER_HINT).map(|ids| Self { changes: ids.into(), ..Self::default() });
-        sites.chain(connectors).chain(sessions).chain(commands).chain(changes).collect()
+        let unknown_cards = self
+            .unknown_cards
+            .chunks(IDS_PER_HINT)
+            .map(|ids| Self { unknown_cards: ids.into(), ..Self::default() });
+        sites.chain(connectors).chain(sessions).chain(commands).chain(changes).chain(unknown_cards).collect()
     }
 }
 
@@ -270,7 +285,8 @@ mod tests {
             connectors: numbers.clone(),
             sessions: ids.clone(),
             commands: ids,
-            changes: numbers,
+            changes: numbers.clone(),
+            unknown_cards: numbers,
         };
         let mut whole = Hint::default();
         for part in hint.parts() {

@@ -28,6 +28,9 @@ impl Reader {
         for change in hint.changes {
             self.hub.changes.send(change).ok();
         }
+        for site in hint.unknown_cards {
+            self.hub.unknown_cards.send(Arc::new(site)).ok();
+        }
         if !hint.sites.is_empty() || !hint.connectors.is_empty() {
             self.look().await?;
         }

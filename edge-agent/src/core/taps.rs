@@ -17,7 +17,7 @@ const MEMORY_MS: i64 = 10 * 60 * 1000;
 /// Within the memory: taps of all cards,
 const TAPS: usize = 60;
 /// taps of one card,
-const TAPS_OF_A_CARD: usize = 4;
+const TAPS_OF_A_CARD: usize = 10;
 /// and the least time between two of them. Who was told to tap again has waited longer.
 const GAP_MS: i64 = 3_000;
 /// Longer than any token of any protocol.

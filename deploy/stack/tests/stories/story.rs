@@ -55,9 +55,10 @@ impl Story {
         Puppet::boot(&self.edge.ocpp_url(), identity, &self.site.password).await.unwrap()
     }
 
-    /// Waits until the agent knows the stations, and holds the token list and tariffs that came with them.
+    /// Waits until the agent knows the stations, and holds the tariffs and the lists of tokens, the driver's part of the public
+    /// one among them.
     async fn documents_arrived(&self) {
-        let held = "select count(*) = 3 and bool_and(held_version = version) from documents";
+        let held = "select count(*) > 3 and bool_and(held_version = version) from documents";
         wait::until("the agent's documents", SOON, || async {
             sqlx::query_scalar::<_, Option<bool>>(held).fetch_one(&self.db).await.ok()?.filter(|held| *held)
         })

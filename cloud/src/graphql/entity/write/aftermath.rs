@@ -36,10 +36,6 @@ impl Writing<'_> {
             }
             self.read_again().await?;
         }
-        let people_gone = |it: &Change| it.entity.tenancy == Tenancy::User && it.after.is_none();
-        if self.changes.iter().any(people_gone) {
-            documents::refresh_all(&mut self.tx).await?;
-        }
         live::notify(&mut self.tx, &hint).await?;
         Ok(())
     }

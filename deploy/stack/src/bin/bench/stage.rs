@@ -56,7 +56,7 @@ impl Stage {
     }
 
     async fn documents_arrived(&self) -> Result<()> {
-        let held = "select count(*) = 3 and bool_and(held_version = version) from documents";
+        let held = "select count(*) > 3 and bool_and(held_version = version) from documents";
         wait::until("the agent's documents", Duration::from_secs(60), || async {
             sqlx::query_scalar::<_, Option<bool>>(held).fetch_one(&self.db).await.ok()?.filter(|held| *held)
         })
