@@ -398,22 +398,3 @@ create table signing_keys (
     secret      bytea not null,
     created_at  timestamptz not null default now()
 );
-
-create table login_codes (
-    account        text primary key,
-    code_hash      bytea not null,
-    attempts_left  smallint not null default 5,
-    sent_at        timestamptz not null default now(),
-    expires_at     timestamptz not null
-);
-
-create table refresh_tokens (
-    token_hash  bytea primary key,
-    user_id     bigint not null references users on delete cascade,
-    -- all tokens that descend from one login; reuse of a spent one ends the family
-    family      uuid not null,
-    created_at  timestamptz not null default now(),
-    expires_at  timestamptz not null,
-    spent_at    timestamptz
-);
-create index refresh_tokens_family on refresh_tokens (family);

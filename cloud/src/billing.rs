@@ -24,7 +24,7 @@ pub async fn settle(tx: &mut PgConnection, origin: Origin, sessions: &[Uuid]) ->
         let alarm = settle_one(tx, &session).await?;
         if let Some(alarm) = alarm {
             tracing::warn!(kind = alarm.kind, session = alarm.subject, "a bill needs a look");
-            alarm::raise(tx, origin.gateway, Some(origin.site_id), &alarm).await?;
+            alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), &alarm).await?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! `/graphql` keeps the manners of the first API (see `post`); everything that comes in is bounded in size and time.
 
+mod mailbox;
 mod page;
 mod post;
 mod socket;
@@ -44,8 +45,9 @@ struct Server {
 /// # Errors
 /// When the keys that sign access tokens cannot be read, or a configured origin is none.
 pub async fn router(app: App) -> anyhow::Result<Router> {
+    let auth = Arc::new(Auth::load(&app.config, app.db.clone()).await?);
     let server = Server {
-        auth: Arc::new(Auth::load(&app.config, app.db.clone()).await?),
+        auth: Arc::clone(&auth),
         api: Api::new(app.clone()),
         sockets: socket::Slots::new(&app.config.live),
         trust_forwarded_for: app.config.http.trust_forwarded_for,
@@ -56,6 +58,7 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
     Ok(graphql
         .with_state(server)
         .layer(cors(&app.config.http.allowed_origins)?)
+        .merge(mailbox::router(auth, app.config.auth.dev_mailbox_anywhere))
         .merge(probes(app.clone()))
         .merge(gateways::router(app))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod courier;
 pub mod db;
 pub mod documents;
 pub mod gateways;
@@ -79,6 +80,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
+    tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;
 

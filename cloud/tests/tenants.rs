@@ -108,7 +108,8 @@ async fn postgres_itself_hides_what_is_not_the_viewers() {
 async fn an_owner_is_a_member_and_the_log_is_a_chain() {
     let (_dir, _postgres, db) = database().await;
     sqlx::raw_sql(WORLD).execute(&db).await.unwrap();
-    let memberships = async |id| cloud::db::user::standing(&db, id).await.unwrap().unwrap().memberships();
+    let memberships =
+        async |id| cloud::db::user::standing(&db, id, None).await.unwrap().unwrap().memberships();
     assert_eq!(memberships(1).await, [(1, MemberRole::Owner)]);
     assert_eq!(memberships(2).await, [(1, MemberRole::Operator)]);
     assert_eq!(memberships(3).await, []);

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use uuid::Uuid;
 
 use super::keys::{Key, KeySet};
 
@@ -33,13 +34,27 @@ pub(super) struct Claims {
     pub(super) aud: String,
     /// The user's `token_version` when it was issued: raising it ends the token.
     pub(super) ver: i32,
+    /// The sign-in that it belongs to: ending that ends the token.
+    pub(super) sid: Uuid,
 }
 
 impl Claims {
-    /// Claims of our own issue, without a subject yet.
+    /// Claims of our own issue, without the person's names and the sign-in.
     pub(super) fn new(sub: i64, role: String, ver: i32, iat: i64, lifetime: i64) -> Self {
         let (iss, aud) = (ISSUER.into(), AUDIENCE.into());
-        Self { username: None, sub, name: None, email: None, role, iat, exp: iat + lifetime, iss, aud, ver }
+        Self {
+            username: None,
+            sub,
+            name: None,
+            email: None,
+            role,
+            iat,
+            exp: iat + lifetime,
+            iss,
+            aud,
+            ver,
+            sid: Uuid::nil(),
+        }
     }
 }
 
@@ -146,6 +161,7 @@ mod tests {
             ("exp", json!(null)),
             ("exp", json!(9_999_999_999.5)),
             ("sub", json!("4")),
+            ("sid", json!("4")),
             ("iat", json!(NOW + 3600)),
         ] {
             let mut bad = good.clone();

@@ -2,6 +2,8 @@
 //! in front and taking the old one away an hour later.
 
 use anyhow::{Context, bail};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use sqlx::PgPool;
 
 use crate::config;
@@ -16,6 +18,12 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new(kid: impl Into<String>, secret: impl Into<Vec<u8>>) -> Self {
         Self { kid: kid.into(), secret: secret.into() }
+    }
+
+    /// Tokens are base64 and have no space in them: no token is ever a code.
+    fn code_mac(&self, account: &str, code: &str) -> Hmac<Sha256> {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes a key of any length");
+        mac.chain_update("one-time code ").chain_update(code).chain_update(" ").chain_update(account)
     }
 }
 
@@ -60,5 +68,15 @@ impl KeySet {
 
     pub(super) fn find(&self, kid: &str) -> Option<&Key> {
         self.0.iter().find(|key| key.kid == kid)
+    }
+
+    /// What is kept of a one-time code.
+    pub(super) fn code_digest(&self, account: &str, code: &str) -> Vec<u8> {
+        self.signing().code_mac(account, code).finalize().into_bytes().to_vec()
+    }
+
+    /// Is it the digest of this code? Under any key of the set, because keys change while codes are on their way.
+    pub(super) fn is_code_digest(&self, account: &str, code: &str, digest: &[u8]) -> bool {
+        self.0.iter().any(|key| key.code_mac(account, code).verify_slice(digest).is_ok())
     }
 }

@@ -1,19 +1,30 @@
 //! Who asks, and what may they see.
 //!
-//! [`Auth`] turns a password into an access token and a token back into a [`Viewer`]; [`Viewer::reach`] is the only place
+//! [`Auth`] turns a password or a one-time code into [`Tokens`] and an access token back into a [`Viewer`]; [`Viewer::reach`] is the only place
 //! that says which role may do what to which rows. Everything else asks it.
 
 mod caller;
+mod code;
+mod contact;
 mod jwt;
 mod keys;
+mod limits;
 mod login;
 mod password;
+mod refusal;
+mod sign_in;
+mod sweep;
 pub(crate) mod throttle;
 mod viewer;
 
 pub use caller::Caller;
-pub use login::{Auth, Credentials, Refusal};
+pub use contact::Contact;
+pub use login::{Auth, Credentials};
 pub use password::hash as hash_password;
+pub(crate) use password::weakness;
+pub use refusal::Refusal;
+pub use sign_in::Tokens;
+pub(crate) use sweep::sweep;
 pub use viewer::{Deed, MemberRole, Reach, Role, Viewer};
 
 /// Digits and capital letters without those that look alike (Crockford's base32).

@@ -13,6 +13,16 @@ static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 /// Verified against when there is no such account, so that both cases take the same time.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now(b"nobody").expect("argon2 takes any password"));
 
+/// Characters of a password.
+const LENGTH: std::ops::RangeInclusive<usize> = 10..=256;
+
+/// What is wrong with a password that somebody chose, in a sentence for him.
+pub(crate) fn weakness(password: &str) -> Option<String> {
+    let (least, most) = (LENGTH.start(), LENGTH.end());
+    let wrong = !LENGTH.contains(&password.chars().count());
+    wrong.then(|| format!("A password has {least} to {most} characters."))
+}
+
 /// The PHC text to store for a password.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use anyhow::bail;
 use serde::Deserialize;
 
 pub use auth::{Auth, SigningKey};
-pub use delivery::{Mail, MailTls, Sms, SmsFormat};
+pub use delivery::{Mail, MailTls, Sms, SmsBody, SmsFormat};
 pub use live::Live;
 pub use roles::Roles;
 pub use secret::Secret;

@@ -21,7 +21,7 @@ pub struct Alarm {
 /// Raises it.
 pub async fn raise(
     tx: &mut PgConnection,
-    gateway: GatewayId,
+    gateway: Option<GatewayId>,
     site_id: Option<i64>,
     alarm: &Alarm,
 ) -> sqlx::Result<()> {
@@ -32,7 +32,7 @@ pub async fn raise(
     )
     .bind(text(&alarm.kind))
     .bind(text(&alarm.subject))
-    .bind(gateway.0)
+    .bind(gateway.map(|id| id.0))
     .bind(site_id)
     .bind(Json(&alarm.detail))
     .execute(tx)

@@ -1,8 +1,9 @@
 //! People: who they are, how they sign in.
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use uuid::Uuid;
 
-use crate::auth::MemberRole;
+use crate::auth::{Contact, MemberRole};
 
 /// What signing in needs.
 #[derive(Debug, sqlx::FromRow)]
@@ -83,7 +84,7 @@ pub struct NewUser<'a> {
 pub async fn by_login(db: &PgPool, login: &str) -> sqlx::Result<Option<Account>> {
     sqlx::query_as(
         "select id, username, name, email, role, password_hash, is_active, token_version from users
-         where lower(username) = lower($1) or lower(email) = lower($1) or phone = $1
+         where lower(username) = lower($1) or lower(email) = lower($1) or phone = $1 or phone_key(phone) = phone_key($1)
          order by lower(username) = lower($1) desc nulls last, lower(email) = lower($1) desc nulls last limit 1",
     )
     .bind(login.trim())
@@ -91,20 +92,84 @@ pub async fn by_login(db: &PgPool, login: &str) -> sqlx::Result<Option<Account>>
     .await
 }
 
-/// Role, validity and memberships of an account.
+/// One account.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn standing(db: &PgPool, id: i64) -> sqlx::Result<Option<Standing>> {
+pub async fn account(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as(
+        "select id, username, name, email, role, password_hash, is_active, token_version from users where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await
+}
+
+/// The account of a person whose address or number this is, proved.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn by_contact(db: &mut PgConnection, contact: &Contact) -> sqlx::Result<Option<Account>> {
+    let query = match contact {
+        Contact::Phone(_) => {
+            "select id, username, name, email, role, password_hash, is_active, token_version from users
+             where phone_key(phone) = $1 and phone_proved"
+        }
+        Contact::Email(_) => {
+            "select id, username, name, email, role, password_hash, is_active, token_version from users
+             where lower(email) = $1 and email_proved"
+        }
+    };
+    sqlx::query_as(query).bind(contact.as_str()).fetch_optional(db).await
+}
+
+/// Takes an address or number out of the record of somebody who only claims it. Returns whose.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn take_contact_away(db: &mut PgConnection, contact: &Contact) -> sqlx::Result<Option<i64>> {
+    let query = match contact {
+        Contact::Phone(_) => {
+            "update users set phone = null, phone_proved = true, updated_at = now()
+             where phone_key(phone) = $1 and not phone_proved returning id"
+        }
+        Contact::Email(_) => {
+            "update users set email = null, email_proved = true, updated_at = now()
+             where lower(email) = $1 and not email_proved returning id"
+        }
+    };
+    sqlx::query_scalar(query).bind(contact.as_str()).fetch_optional(db).await
+}
+
+/// Sets a password.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_password(db: &mut PgConnection, id: i64, hash: &str) -> sqlx::Result<()> {
+    sqlx::query("update users set password_hash = $2, updated_at = now() where id = $1")
+        .bind(id)
+        .bind(hash)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Role, validity and memberships of an account; with a sign-in, only while that lasts.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn standing(db: &PgPool, id: i64, sign_in: Option<Uuid>) -> sqlx::Result<Option<Standing>> {
     sqlx::query_as(
         "select u.role, u.is_active, u.token_version, m.organizations, m.organization_roles
          from users u cross join lateral (
              select coalesce(array_agg(organization_id), '{}') as organizations,
                     coalesce(array_agg(role), '{}') as organization_roles
              from memberships where user_id = u.id) m
-         where u.id = $1",
+         where u.id = $1 and ($2::uuid is null
+             or exists (select from sign_ins s where s.id = $2 and s.user_id = u.id and s.expires_at > now()))",
     )
     .bind(id)
+    .bind(sign_in)
     .fetch_optional(db)
     .await
 }

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     BadInput(String),
     /// Too often.
     TooMany(Duration),
+    /// Something that we need does not answer; told with what to do meanwhile.
+    Unavailable(String),
     /// Ours. Logged, not told.
     Internal(anyhow::Error),
 }
@@ -46,6 +48,7 @@ impl Fault {
             Fault::Forbidden(_) => "FORBIDDEN",
             Fault::BadInput(_) => "BAD_USER_INPUT",
             Fault::TooMany(_) => "TOO_MANY_REQUESTS",
+            Fault::Unavailable(_) => "SERVICE_UNAVAILABLE",
             Fault::NotFound(_) | Fault::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -53,9 +56,11 @@ impl Fault {
     fn message(&self) -> String {
         match self {
             Fault::Unauthorized => "Unauthorized".into(),
-            Fault::Denied(text) | Fault::Forbidden(text) | Fault::NotFound(text) | Fault::BadInput(text) => {
-                text.clone()
-            }
+            Fault::Denied(text)
+            | Fault::Forbidden(text)
+            | Fault::NotFound(text)
+            | Fault::BadInput(text)
+            | Fault::Unavailable(text) => text.clone(),
             Fault::TooMany(wait) => {
                 format!("Too many attempts, try again in {} seconds.", wait.as_secs() + 1)
             }
@@ -72,6 +77,7 @@ impl Fault {
             Fault::NotFound(_) => Some((404, Some("Not Found"))),
             Fault::BadInput(_) => Some((400, Some("Bad Request"))),
             Fault::TooMany(_) => Some((429, Some("Too Many Requests"))),
+            Fault::Unavailable(_) => Some((503, Some("Service Unavailable"))),
             Fault::Internal(_) => None,
         }
     }

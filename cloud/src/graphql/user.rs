@@ -8,9 +8,6 @@ use super::{app, reach};
 use crate::auth::{self, Deed, Role};
 use crate::db::user::{self, NewUser};
 
-/// Characters of a password.
-const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 10..=256;
-
 /// A person to be.
 #[derive(InputObject)]
 pub(super) struct CreateUserInput {
@@ -64,12 +61,9 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn checked_password(password: &str) -> Result<&str> {
-    if PASSWORD_LENGTH.contains(&password.chars().count()) {
-        return Ok(password);
-    }
-    let (least, most) = (PASSWORD_LENGTH.start(), PASSWORD_LENGTH.end());
-    Err(Fault::BadInput(format!("A password has {least} to {most} characters.")))
+/// A password that somebody chose.
+pub(super) fn checked_password(password: &str) -> Result<&str> {
+    auth::weakness(password).map_or(Ok(password), |weakness| Err(Fault::BadInput(weakness)))
 }
 
 /// A unique key that is taken is the caller's mistake, everything else is ours.

@@ -123,7 +123,7 @@ pub(super) async fn freeze(tx: &mut PgConnection, origin: Origin, reason: &str) 
         tracing::warn!(gateway = %origin.gateway, epoch = %origin.epoch, reason, "epoch frozen");
         let detail = json!({ "epoch": origin.epoch, "reason": reason });
         let alarm = Alarm { kind: "epoch_frozen".into(), subject: origin.epoch.to_string(), detail };
-        alarm::raise(tx, origin.gateway, Some(origin.site_id), &alarm).await?;
+        alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), &alarm).await?;
     }
     Ok(())
 }
@@ -243,7 +243,7 @@ async fn project_billing(
         command::finish(tx, origin.gateway, result).await?;
     }
     for alarm in &changes.alarms {
-        alarm::raise(tx, origin.gateway, Some(origin.site_id), alarm).await?;
+        alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), alarm).await?;
     }
     Ok(orphans)
 }

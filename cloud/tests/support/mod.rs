@@ -5,6 +5,7 @@
     reason = "each test file uses its own part; a test that cannot go on has failed"
 )]
 
+pub(crate) mod peers;
 pub(crate) mod socket;
 pub(crate) mod world;
 
@@ -21,15 +22,19 @@ use tower::ServiceExt as _;
 
 /// The API over a database, or over none when the address leads nowhere.
 pub(crate) async fn api(database_url: &str) -> (Router, App) {
-    api_with(database_url, |_| {}).await
+    api_with(database_url, |_| ()).await
 }
 
-/// The same, told something else than the defaults.
-pub(crate) async fn api_with(database_url: &str, tell: impl FnOnce(&mut Config)) -> (Router, App) {
+/// A key that signs tokens.
+pub(crate) fn key(kid: &str) -> SigningKey {
+    SigningKey { kid: kid.into(), secret: Secret::new(format!("{kid} 0123456789abcdef0123456789abcdef")) }
+}
+
+/// The same, configured further.
+pub(crate) async fn api_with(database_url: &str, configure: impl FnOnce(&mut Config)) -> (Router, App) {
     let mut config = Config { database_url: Secret::new(database_url), ..Config::default() };
-    config.auth.signing_keys =
-        vec![SigningKey { kid: "test".into(), secret: Secret::new("0123456789abcdef0123456789abcdef") }];
-    tell(&mut config);
+    config.auth.signing_keys = vec![key("test")];
+    configure(&mut config);
     let db = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(std::time::Duration::from_secs(2))

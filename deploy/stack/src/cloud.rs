@@ -47,6 +47,7 @@ impl Cloud {
         service.set("DATABASE_URL", database_url);
         service.set("CLOUD_DATA_DIR", data.display());
         service.set("CLOUD_MQTT__LISTEN", "127.0.0.1:0");
+        service.set("CLOUD_AUTH__DEV_MAILBOX", true);
         match broker {
             Broker::Embedded { password } => service.set("CLOUD_MQTT__PASSWORD", password),
             Broker::At { url, password } => {
@@ -78,6 +79,11 @@ impl Cloud {
     /// `http://…`, without a path.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http)
+    }
+
+    /// The page that shows one-time codes instead of sending them.
+    pub fn mailbox_url(&self) -> String {
+        format!("{}/dev/mail", self.http_url())
     }
 
     /// The gate in front of the embedded broker.

@@ -63,6 +63,10 @@ impl Stage {
         let (cloud, edge) = (self.house.cloud.http_url(), self.house.edge.local_url());
         say("");
         say(&format!("  {cloud}/graphql     the API, with a page to try it"));
+        say(&format!(
+            "  {}     one-time codes: sign in as anybody with sendCodeLogin and login",
+            self.house.cloud.mailbox_url()
+        ));
         say(&format!("  {edge}/api/state   the site as its agent sees it"));
         say(&format!("  {cloud}/metrics and {edge}/metrics"));
         say(&format!("  {}   everything another client needs to join", env::path(&self.house).display()));
