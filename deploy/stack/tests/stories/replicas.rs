@@ -45,3 +45,36 @@ async fn one_replica_dies_and_the_other_takes_over() {
     assert_eq!(story.bills(1).await[0].energy_wh, 800);
     drop(replica);
 }
+
+const MARKERS: &str = "subscription($input: InputFilterMarkersDto!, $after: String) {
+    markerUpdated(input: $input, delta: true, after: $after) { siteid name available total cursor } }";
+
+#[tokio::test]
+async fn a_watcher_whose_replica_dies_goes_on_at_another_and_misses_nothing() {
+    let mut story = Story::with_broker("resume", BrokerKind::Mosquitto).await;
+    let other = story.replica("replica-b").await.unwrap();
+    let mut station = story.station("S1").await;
+    let variables =
+        |after: Option<String>| json!({ "input": { "connectorTypesSelected": ["Type 2"] }, "after": after });
+    let mut live = story.cloud.graphql().subscribe(MARKERS, variables(None)).await.unwrap();
+    let marker =
+        |event: &Value| event["markerUpdated"].as_array().and_then(|all| all.last().cloned()).unwrap();
+    let available = |wanted| move |event: &Value| whole(&marker(event)["available"]) == Some(wanted);
+    live.first(SOON, available(1)).await.unwrap();
+
+    // Changed at the one replica, heard at the other.
+    let operator = other.graphql().with_token(story.operator.token().unwrap());
+    let save =
+        "mutation($data: JSON!) { createOrUpdateSiteWithChargePoints(input: { data: $data }) { siteId } }";
+    operator.ask(save, json!({ "data": { "id": story.site.id, "name": "Renamed" } })).await.unwrap();
+    let heard = live.first(SOON, |event| marker(event)["name"] == "Renamed").await.unwrap();
+    let cursor = marker(&heard)["cursor"].as_str().unwrap().to_owned();
+
+    story.cloud.service().kill9().unwrap();
+    let transaction = station.start(&story.site.id_tag, 0).await;
+    story.settled().await;
+    let mut resumed = other.graphql().subscribe(MARKERS, variables(Some(cursor))).await.unwrap();
+    resumed.first(SOON, available(0)).await.unwrap();
+    station.stop(transaction, 100).await;
+    resumed.first(SOON, available(1)).await.unwrap();
+}

@@ -5,8 +5,10 @@ mod api;
 mod chargers;
 mod figure;
 mod footprint;
+mod hammer;
 mod ingest;
 mod live;
+mod plans;
 mod stage;
 
 use std::path::PathBuf;
@@ -58,7 +60,7 @@ async fn main() -> Result<()> {
         show(ingest::measure(time).await?);
     }
     if wanted(Part::Api) {
-        show(api::measure(time).await?);
+        show(api::measure(time, arguments.peers.as_deref()).await?);
     }
     if wanted(Part::Live) {
         show(live::measure().await?);

@@ -1,6 +1,7 @@
 //! What the measurements stand on: a house with as many stations as one needs.
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,8 +20,9 @@ use stack::workdir::Workdir;
 pub(crate) struct Stage {
     house: House,
     pub(crate) db: PgPool,
+    pub(crate) database_url: String,
     _postgres: Postgres,
-    _dir: Workdir,
+    dir: Workdir,
 }
 
 impl Stage {
@@ -30,10 +32,27 @@ impl Stage {
         let postgres = Postgres::start(dir.path()).await?;
         let url = postgres.create_database().await?;
         let house = House::build(dir.path(), &url, BrokerKind::Embedded, &[&identity(stations)]).await?;
-        let stage = Self { house, db: PgPool::connect(&url).await?, _postgres: postgres, _dir: dir };
+        let db = PgPool::connect(&url).await?;
+        let mut stage = Self { house, db, database_url: url, _postgres: postgres, dir };
+        stage.open_wide().await?;
         stage.add_stations(stations).await?;
         stage.documents_arrived().await?;
         Ok(stage)
+    }
+
+    /// Where everything is kept.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// One machine asks for everybody: no limit per address.
+    async fn open_wide(&mut self) -> Result<()> {
+        let cloud = &mut self.house.cloud;
+        for limit in ["CONNECTIONS_PER_ADDRESS", "SUBSCRIPTIONS_PER_ADDRESS"] {
+            cloud.service().set(&format!("CLOUD_LIVE__{limit}"), 100_000);
+        }
+        cloud.service().stop().await?;
+        cloud.restart().await
     }
 
     /// Puts stations into service by the thousand: straight into the tables, with one generated password (for which a
