@@ -94,12 +94,19 @@ create function charge_points_changed() returns trigger
 language plpgsql security definer set search_path from current as $$
 declare
     reshaped bigint[];
+    restated bigint[];
 begin
     select array_agg(distinct site) into reshaped
     from old_rows o join new_rows n using (id), unnest(array[o.site_id, n.site_id]) site
     where (o.site_id, o.public) is distinct from (n.site_id, n.public);
     if reshaped is not null then
         perform mark_sites(reshaped, true);
+    end if;
+    -- not on the map, but watched: connected or not
+    select array_agg(distinct n.site_id) into restated
+    from old_rows o join new_rows n using (id) where o.status is distinct from n.status;
+    if restated is not null then
+        perform mark_sites(restated, false);
     end if;
     return null;
 end $$;

@@ -39,4 +39,15 @@ impl Caller {
         let Some(token) = &self.token else { return Ok(None) };
         self.viewer.get_or_try_init(|| self.auth.viewer(token)).await.cloned()
     }
+
+    /// Who it is now, however long ago he came: for what outlasts a request.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn viewer_now(&self) -> anyhow::Result<Option<Viewer>> {
+        match &self.token {
+            Some(token) => self.auth.viewer(token).await,
+            None => Ok(None),
+        }
+    }
 }

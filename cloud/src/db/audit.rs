@@ -3,9 +3,10 @@
 //! The number is handed out under a lock that lasts until the commit, so write the entry last. Changes by gateways are not
 //! here: they are facts of their own (`records`), and far too many for one lock.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
 
 use crate::live::{self, Hint};
 
@@ -54,4 +55,54 @@ pub async fn write(tx: &mut PgConnection, it: &Entry<'_>) -> sqlx::Result<i64> {
         .await?;
     live::notify(tx, &Hint { changes: vec![id], ..Hint::default() }).await?;
     Ok(id)
+}
+
+/// An entry as it was written.
+#[derive(Debug, Clone, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the names are the columns'")]
+pub struct Logged {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+    pub actor: Option<i64>,
+    pub action: String,
+    pub entity: String,
+    pub row_id: Option<String>,
+    pub site_id: Option<i64>,
+    pub before: Option<Json<Value>>,
+    pub after: Option<Json<Value>>,
+    pub count: i64,
+}
+
+/// The entries after one, in order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn since(db: &PgPool, after: i64, most: i64) -> sqlx::Result<Vec<Logged>> {
+    sqlx::query_as(
+        "select id, at, actor, action, entity, row_id, site_id, before, after, count from audit
+         where id > $1 order by id limit $2",
+    )
+    .bind(after)
+    .bind(most)
+    .fetch_all(db)
+    .await
+}
+
+/// The newest entry's number; 0 when there is none.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn newest(db: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select coalesce(max(id), 0) from audit").fetch_one(db).await
+}
+
+/// When the newest entry up to a number was written.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn time_of(db: &PgPool, up_to: i64) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("select at from audit where id <= $1 order by id desc limit 1")
+        .bind(up_to)
+        .fetch_optional(db)
+        .await
 }

@@ -55,6 +55,7 @@ const MUTATION_TIME: Duration = Duration::from_secs(30);
 pub struct Query(
     map::MapQuery,
     entity::EntityQuery,
+    entity::CursorQuery,
     history::HistoryQuery,
     onboarding::OnboardingQuery,
     command::CommandQuery,
@@ -86,6 +87,7 @@ pub struct Subscription(
     progress::ProgressSubscription,
     status::StatusSubscription,
     card::UnknownCardSubscription,
+    entity::EntitySubscription,
 );
 
 type Executor = Schema<Query, Mutation, Subscription>;
@@ -112,7 +114,7 @@ pub enum Event {
 impl Api {
     /// Builds the schema once for all requests.
     pub fn new(app: App) -> Self {
-        let schema = builder().data(app).data(map::Rooms::default()).finish();
+        let schema = builder().data(app).data(map::Rooms::default()).data(entity::Log::default()).finish();
         let inputs = Inputs::of(&schema.sdl());
         Self(Arc::new(Inner { schema, inputs, fanout: Fanout::default() }))
     }

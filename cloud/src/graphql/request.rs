@@ -4,6 +4,8 @@
 //! and `data`. The executor makes no such difference, and its own hooks would cost every field of every answer, so the
 //! document is parsed and checked here, handed over parsed, and the answer is written out here.
 
+use std::collections::BTreeMap;
+
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::parser::{self, parse_query};
 use async_graphql::{ErrorExtensionValues, Pos, Request, Response, ServerError, Variables};
@@ -76,7 +78,7 @@ impl Refused {
     }
 
     pub(super) fn reply(self) -> Reply {
-        write(self.status, None, &self.errors)
+        write(self.status, None, &self.errors, &BTreeMap::new())
     }
 }
 
@@ -108,7 +110,7 @@ pub(super) fn prepare(incoming: Incoming, inputs: &Inputs) -> Result<Prepared, R
 
 /// Writes an answer out.
 pub(super) fn finish(response: Response) -> Reply {
-    let Response { data, mut errors, .. } = response;
+    let Response { data, mut errors, extensions, .. } = response;
     // Resolvers' errors have a path, the executor's own checks have none.
     let refused = !errors.is_empty() && errors.iter().all(|error| error.path.is_empty());
     let fallback = if refused { "GRAPHQL_VALIDATION_FAILED" } else { "INTERNAL_SERVER_ERROR" };
@@ -119,19 +121,30 @@ pub(super) fn finish(response: Response) -> Reply {
             set_code(error, if bad_input { "BAD_USER_INPUT" } else { fallback });
         }
     }
-    if refused { write(400, None, &errors) } else { write(200, Some(&data), &errors) }
+    if refused {
+        write(400, None, &errors, &extensions)
+    } else {
+        write(200, Some(&data), &errors, &extensions)
+    }
 }
 
-fn write(status: u16, data: Option<&async_graphql::Value>, errors: &[ServerError]) -> Reply {
+fn write(
+    status: u16,
+    data: Option<&async_graphql::Value>,
+    errors: &[ServerError],
+    extensions: &BTreeMap<String, async_graphql::Value>,
+) -> Reply {
     #[derive(Serialize)]
     struct Body<'a> {
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         errors: &'a [ServerError],
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<&'a async_graphql::Value>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        extensions: &'a BTreeMap<String, async_graphql::Value>,
     }
     count(errors);
-    let body = serde_json::to_string(&Body { errors, data }).expect("GraphQL values are JSON");
+    let body = serde_json::to_string(&Body { errors, data, extensions }).expect("GraphQL values are JSON");
     Reply { status, body, refused: data.is_none() }
 }
 

@@ -4,6 +4,7 @@
 mod reading;
 #[path = "../support/mod.rs"]
 mod support;
+mod watching;
 mod writing;
 
 use serde_json::{Value, json};
@@ -69,5 +70,6 @@ fn empty_site() -> Value {
 async fn the_entities() {
     let cast = Cast::new().await;
     reading::all(&cast).await;
+    watching::all(&cast).await;
     writing::all(&cast).await;
 }

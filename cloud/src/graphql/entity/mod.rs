@@ -7,8 +7,6 @@
 //! Everything runs in a transaction in the viewer's name, so that row-level security stands behind the conditions written
 //! here (`reach`). What is not one's own does not exist.
 
-#![allow(dead_code, unused_imports, reason = "watching follows")]
-
 mod aggregate;
 mod filter;
 mod operation;
@@ -22,14 +20,20 @@ mod table;
 mod tables;
 mod types;
 mod value;
+mod watch;
 mod write;
 
 use std::borrow::Cow;
+use std::pin::Pin;
 
 use async_graphql::parser::types::Field as Asked;
 use async_graphql::registry::{MetaTypeId, Registry};
 use async_graphql::resolver_utils::ContainerType;
-use async_graphql::{Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value};
+use async_graphql::{
+    Context, ContextSelectionSet, ObjectType, OutputType, Positioned, Response, ServerResult,
+    SubscriptionType, Value,
+};
+use futures_util::Stream;
 
 use super::error::Result;
 use operation::{Operation, named};
@@ -37,6 +41,7 @@ pub(super) use organization::OrganizationMutation;
 pub(super) use person::Person;
 use plan::failed;
 use read::Answered;
+pub(super) use watch::{CursorQuery, Log};
 
 /// The reading part of the root.
 #[derive(Default)]
@@ -102,6 +107,30 @@ impl ContainerType for EntityMutation {
 }
 
 impl ObjectType for EntityMutation {}
+
+/// The watching part of the root.
+#[derive(Default)]
+pub(super) struct EntitySubscription;
+
+impl SubscriptionType for EntitySubscription {
+    fn type_name() -> Cow<'static, str> {
+        "EntitySubscription".into()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        registry.create_subscription_type::<Self, _>(|registry| {
+            types::subscriptions(registry, &<Self as SubscriptionType>::type_name())
+        })
+    }
+
+    fn create_field_stream<'a>(
+        &'a self,
+        ctx: &'a Context<'_>,
+    ) -> Option<Pin<Box<dyn Stream<Item = Response> + Send + 'a>>> {
+        let Some(Operation::Watch(entity, event)) = named(&ctx.item.node.name.node) else { return None };
+        Some(watch::subscribe(ctx, entity, event))
+    }
+}
 
 /// What the executor is told: a value, or an error in the field's place.
 fn answered(ctx: &Context<'_>, answer: Result<Answered>) -> ServerResult<Value> {

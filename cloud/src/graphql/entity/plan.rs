@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Field as Asked, FragmentDefinition, Selection, SelectionSet};
-use async_graphql::{InputType, Name, Pos, Positioned, ServerError, ServerResult, Value};
+use async_graphql::{InputType, Name, Pos, Positioned, ServerError, Value};
 
 use super::aggregate::Aggregate;
 use super::filter;
@@ -264,9 +264,4 @@ fn place<T>(list: &mut Vec<T>, item: T, same: impl Fn(&T, &T) -> bool) -> usize 
 /// A fault as the executor's error, at the place of a field.
 pub(super) fn failed(fault: Fault, at: Pos) -> ServerError {
     async_graphql::Error::from(fault).into_server_error(at)
-}
-
-/// For the executor: what failed, where.
-pub(super) fn at<T>(result: Result<T>, pos: Pos) -> ServerResult<T> {
-    result.map_err(|fault| failed(fault, pos))
 }

@@ -6,6 +6,7 @@ use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, PathSegment, Pos, ServerError, Value};
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgRow;
+use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
 
 use super::plan::{Item, List, Shape, Term};
@@ -14,7 +15,7 @@ use super::table::Relation;
 use super::value;
 use crate::auth::Reach;
 use crate::graphql::error::{Fault, Result};
-use crate::graphql::filter::push_order;
+use crate::graphql::filter::{Where, push_order};
 
 /// Rows of one answer, all levels together.
 const MAX_ROWS_IN_ALL: usize = 20_000;
@@ -79,13 +80,24 @@ impl<'a> Reading<'a> {
 
     /// One row by its id; none when it is not there or out of reach.
     pub(super) async fn one(&mut self, shape: &Shape, id: i64) -> Result<Option<Answered>> {
+        self.passing(shape, id, &Where::default()).await
+    }
+
+    /// The same, as long as it passes.
+    pub(super) async fn passing(
+        &mut self,
+        shape: &Shape,
+        id: i64,
+        filter: &Where,
+    ) -> Result<Option<Answered>> {
         let mut sql = QueryBuilder::new("select ");
         push_columns(shape, &mut sql);
         let entity = shape.entity;
         sql.push(format_args!(" from {} {} where ", entity.table, entity.alias));
         push_reach(entity, self.reach, &mut sql);
-        sql.push(format_args!(" and {} = ", entity.sql("id"))).push_bind(id);
-        let rows: Vec<PgRow> = sql.build().fetch_all(&mut *self.tx).await?;
+        sql.push(format_args!(" and {} = ", entity.sql("id"))).push_bind(id).push(" and ");
+        filter.push(&mut sql)?;
+        let rows = sql.build().persistent(filter.is_empty()).fetch_all(&mut *self.tx).await?;
         Ok(self.objects(shape, &rows).await?.pop())
     }
 
@@ -101,6 +113,27 @@ impl<'a> Reading<'a> {
         sql.push(" order by array_position(").push_bind(ids.to_vec()).push(format_args!(", {id})"));
         let rows = sql.build().fetch_all(&mut *self.tx).await?;
         Ok(of_list(self.objects(shape, &rows).await?))
+    }
+
+    /// A row out of the log, as long as it passes; what is below it as it is now.
+    pub(super) async fn logged(
+        &mut self,
+        shape: &Shape,
+        row: &serde_json::Value,
+        filter: &Where,
+    ) -> Result<Option<Answered>> {
+        let fields = shape.entity.fields;
+        let columns: Vec<_> = fields.iter().map(|it| format!("r.\"{}\" as {}", it.name, it.column)).collect();
+        let types: Vec<_> =
+            fields.iter().map(|it| format!("\"{}\" {}", it.name, it.kind.postgres())).collect();
+        let mut sql = QueryBuilder::new("select ");
+        push_columns(shape, &mut sql);
+        sql.push(format_args!(" from (select {} from jsonb_to_record(", columns.join(", ")));
+        sql.push_bind(Json(row)).push(format_args!(") r({})) {}", types.join(", "), shape.entity.alias));
+        sql.push(" where ");
+        filter.push(&mut sql)?;
+        let rows = sql.build().persistent(filter.is_empty()).fetch_all(&mut *self.tx).await?;
+        Ok(self.objects(shape, &rows).await?.pop())
     }
 
     async fn rows(&mut self, list: &List) -> Result<Vec<PgRow>> {

@@ -75,7 +75,11 @@ impl Writing<'_> {
 fn summaries(actor: i64, changes: &[Change]) -> Vec<audit::Entry<'static>> {
     let mut counts: BTreeMap<Tenant, i64> = BTreeMap::new();
     for change in changes {
-        *counts.entry(change.tenant()).or_default() += 1;
+        let (owner, organization) = change.tenant();
+        // Organizations and people are counted together: they are nobody's but their own.
+        let at_site = matches!(change.entity.tenancy, Tenancy::Site | Tenancy::AtSite);
+        let tenant = if at_site { (owner, organization) } else { (None, None) };
+        *counts.entry(tenant).or_default() += 1;
     }
     let Some(first) = changes.first() else { return Vec::new() };
     let summary = |((owner, organization), count)| audit::Entry {

@@ -1,6 +1,6 @@
 //! Values on their way into columns: checked, each by what its field is.
 
-use async_graphql::{ScalarType as _, Value};
+use async_graphql::{ScalarType, Value};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use shared::id::StationId;
@@ -88,9 +88,7 @@ fn cell(field: &Field, value: Value) -> Result<Cell> {
             Some(text_cell(of, text).map_err(|problem| wrong(&problem))?)
         }
         (Kind::Boolean, Value::Boolean(value)) => Some(Cell::Boolean(value)),
-        (Kind::Time, value) => {
-            <Time as async_graphql::ScalarType>::parse(value).ok().map(|time| Cell::Time(time.0))
-        }
+        (Kind::Time, value) => <Time as ScalarType>::parse(value).ok().map(|time| Cell::Time(time.0)),
         (Kind::Place, value) => {
             let place = value.into_json().ok().and_then(|value| point(&value));
             let place = place.ok_or_else(|| {

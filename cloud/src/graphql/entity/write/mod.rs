@@ -27,7 +27,6 @@ use crate::graphql::error::{Fault, Result};
 use crate::graphql::{app, parse_id, reach};
 use cells::{Cells, Use};
 use rows::Which;
-pub(super) use rows::record;
 
 /// Rows that one call makes, changes, links or deletes.
 const MAX_MANY: usize = 1_000;

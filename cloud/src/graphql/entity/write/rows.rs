@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use super::cells::Cells;
 use crate::auth::Reach;
 use crate::graphql::entity::reach::push_reach;
-use crate::graphql::entity::table::{Entity, Tenancy, Writing};
+use crate::graphql::entity::table::{Entity, Field, Tenancy};
 use crate::graphql::error::Result;
 use crate::graphql::filter::Where;
 
@@ -23,10 +23,9 @@ pub(super) enum Which<'a> {
 }
 
 /// A row as JSON: its fields, and whose it is.
-pub(in crate::graphql::entity) fn record(entity: &Entity) -> String {
-    let own = entity.fields.iter().filter(|field| field.writing != Writing::Absent);
-    let mut pairs: Vec<String> =
-        own.map(|field| format!("'{}', {}", field.name, entity.sql(field.column))).collect();
+fn record(entity: &Entity) -> String {
+    let pair = |field: &Field| format!("'{}', {}", field.name, entity.sql(field.column));
+    let mut pairs: Vec<String> = entity.fields.iter().map(pair).collect();
     let alias = entity.alias;
     match entity.tenancy {
         Tenancy::AtSite => {
