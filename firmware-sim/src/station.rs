@@ -7,6 +7,7 @@ mod asked;
 mod connector;
 mod fact;
 pub mod keys;
+mod profiles;
 mod queue;
 mod reservation;
 mod session;
@@ -38,6 +39,7 @@ pub struct Core {
     queue: Queue,
     /// The transaction ids of sessions that still have messages to send.
     transactions: HashMap<Local, i32>,
+    profiles: Vec<profiles::Held>,
     records: Vec<SessionRecord>,
     /// Tokens that the CSMS has answered about.
     cache: HashMap<String, bool>,
@@ -75,6 +77,7 @@ impl Core {
             connectors: (1..=config.connectors).map(connector).collect(),
             queue: Queue::default(),
             transactions: HashMap::new(),
+            profiles: Vec::new(),
             records: Vec::new(),
             cache: HashMap::new(),
             first_local: seed,
@@ -95,6 +98,7 @@ impl Core {
         for connector in &mut self.connectors {
             connector.advance(at);
         }
+        self.apply_profiles(at);
         if self.powered {
             self.read_meters(now);
             self.expire_permissions(now);

@@ -10,8 +10,12 @@ use shared::id::{
     BootId, CommandId, Epoch, EvseNo, GatewayId, ReservationId, SessionId, Shard, StationId, StationTxRef,
     TariffId,
 };
+use shared::model::charging::{
+    ChargingKind, ChargingPeriod, ChargingProfile, ChargingPurpose, ChargingSchedule, ProfileFilter,
+    PurposeKind, RateUnit,
+};
 use shared::model::command::{
-    Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, TriggeredMessage,
+    Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, Told, TriggeredMessage,
 };
 use shared::model::document::{
     DocumentBody, DocumentVersion, PublicTokensDoc, StationEntry, StationsDoc, TariffAssignment, TariffsDoc,
@@ -70,8 +74,10 @@ fn result() -> CommandResult {
         id: CommandId(id(7)),
         outcome: Outcome::Scheduled,
         detail: "RebootRequired".into(),
-        configuration: vec![ConfigurationEntry { key: "k".into(), value: Some("v".into()), readonly: true }],
-        unknown_keys: vec!["u".into()],
+        told: Told::Configuration {
+            entries: vec![ConfigurationEntry { key: "k".into(), value: Some("v".into()), readonly: true }],
+            unknown_keys: vec!["u".into()],
+        },
         at: AT,
     }
 }
@@ -186,6 +192,24 @@ fn record(event: &Event) -> Record {
     Record { header, body: event.body() }
 }
 
+fn profile() -> ChargingProfile {
+    ChargingProfile {
+        id: 1,
+        stack_level: 2,
+        purpose: ChargingPurpose::Session(SessionId(id(1))),
+        kind: ChargingKind::Relative,
+        valid_from: Some(AT),
+        valid_to: None,
+        schedule: ChargingSchedule {
+            unit: RateUnit::Amperes,
+            start: None,
+            duration_s: Some(60),
+            min_rate_tenths: Some(60),
+            periods: vec![ChargingPeriod { start_s: 0, limit_tenths: 165, phases: Some(3) }],
+        },
+    }
+}
+
 fn commands() -> Vec<CommandBody> {
     let evse = EvseNo(1);
     vec![
@@ -207,6 +231,14 @@ fn commands() -> Vec<CommandBody> {
             until: AT,
         }),
         CommandBody::CancelReservation { reservation: ReservationId(300) },
+        CommandBody::SetChargingProfile { evse: Some(evse), profile: profile() },
+        CommandBody::ClearChargingProfiles(ProfileFilter {
+            id: Some(1),
+            evse: None,
+            purpose: Some(PurposeKind::Default),
+            stack_level: Some(2),
+        }),
+        CommandBody::GetCompositeSchedule { evse: None, duration_s: 3600, unit: Some(RateUnit::Watts) },
     ]
 }
 

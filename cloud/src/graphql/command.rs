@@ -218,7 +218,7 @@ pub(super) async fn give(
     Ok((id, result))
 }
 
-async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) -> Result<CommandView> {
+pub(super) async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) -> Result<CommandView> {
     let (viewer, _) = reach(ctx, Deed::Operate).await?;
     let to = Addressee::of(&target).ok_or_else(|| Fault::BadInput(NO_GATEWAY.into()))?;
     let (id, _) = give(app(ctx), to, body, viewer.id).await?;
@@ -242,7 +242,7 @@ async fn connector(ctx: &Context<'_>, id: &ID) -> Result<(Target, EvseNo)> {
     Ok((target, evse))
 }
 
-async fn charge_point_or_connector(
+pub(super) async fn charge_point_or_connector(
     ctx: &Context<'_>,
     charge_point_id: &ID,
     connector_id: Option<&ID>,

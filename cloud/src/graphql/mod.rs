@@ -8,6 +8,7 @@
 
 mod bill;
 mod card;
+mod charging;
 mod coerce;
 mod command;
 mod entity;
@@ -78,6 +79,7 @@ pub struct Mutation(
     transaction::TransactionMutation,
     onboarding::OnboardingMutation,
     command::CommandMutation,
+    charging::ChargingMutation,
 );
 
 /// What can be watched.

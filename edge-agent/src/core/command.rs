@@ -1,9 +1,10 @@
 //! Remote commands: each is taken on once, carried out at most once, and ends in exactly one outcome.
 
 use shared::id::{CommandId, SessionId, StationId};
-use shared::model::IdToken;
+use shared::model::charging::ChargingPurpose;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome};
 use shared::model::event::Event;
+use shared::model::{IdToken, Session};
 use shared::units::Timestamp;
 
 use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, Write};
@@ -60,7 +61,18 @@ impl Core {
     /// What to ask the station for, or why not to.
     fn ask_of(&self, now: Timestamp, command: &Command) -> Result<Ask, (Outcome, &'static str)> {
         let objection = match &command.body {
-            CommandBody::RemoteStop { session } => return self.stop_of(command, *session),
+            CommandBody::RemoteStop { session } => {
+                let start = &self.running_session(*session, &command.station)?.start;
+                return Ok(Ask::RemoteStop(start.tx_ref.clone()));
+            }
+            CommandBody::SetChargingProfile { profile, .. } => match profile.purpose {
+                ChargingPurpose::Session(session) => {
+                    let start = &self.running_session(session, &command.station)?.start;
+                    let (evse, tx_ref) = (start.evse, start.tx_ref.clone());
+                    return Ok(Ask::LimitSession { evse, tx_ref, profile: profile.clone() });
+                }
+                ChargingPurpose::Station | ChargingPurpose::Default => None,
+            },
             CommandBody::RemoteStart { evse: Some(evse), token } => self
                 .is_kept_from(now, &command.station, *evse, token)
                 .then_some((Outcome::Rejected, "the connector is reserved for somebody else")),
@@ -74,19 +86,21 @@ impl Core {
             | CommandBody::ClearCache
             | CommandBody::DataTransfer { .. }
             | CommandBody::Trigger { .. }
-            | CommandBody::CancelReservation { .. } => None,
+            | CommandBody::CancelReservation { .. }
+            | CommandBody::ClearChargingProfiles(_)
+            | CommandBody::GetCompositeSchedule { .. } => None,
         };
         objection.map_or_else(|| Ok(Ask::Command(command.body.clone())), Err)
     }
 
-    fn stop_of(&self, command: &Command, session: SessionId) -> Result<Ask, (Outcome, &'static str)> {
-        let reason = match self.sessions.get(session) {
-            Some(running) if running.session.start.station != command.station => {
-                "the session is not this station's"
-            }
-            Some(running) if running.session.is_open() => {
-                return Ok(Ask::RemoteStop(running.session.start.tx_ref.clone()));
-            }
+    fn running_session(
+        &self,
+        id: SessionId,
+        station: &StationId,
+    ) -> Result<&Session, (Outcome, &'static str)> {
+        let reason = match self.sessions.get(id) {
+            Some(running) if running.session.start.station != *station => "the session is not this station's",
+            Some(running) if running.session.is_open() => return Ok(&running.session),
             Some(_) => "the session has ended",
             None => "the session is not known here",
         };
@@ -106,8 +120,8 @@ impl Core {
         } else {
             end
         };
-        let AskEnd { outcome, detail, configuration, unknown_keys } = end;
-        let result = CommandResult { id, outcome, detail, configuration, unknown_keys, at: now };
+        let AskEnd { outcome, detail, told } = end;
+        let result = CommandResult { id, outcome, detail, told, at: now };
         self.finish(command, result, fx);
     }
 
@@ -200,11 +214,20 @@ impl Core {
     }
 
     /// Asks a station that came back for what was interrupted.
-    pub(super) fn ask_waiting(&mut self, station: &StationId, link: LinkId, fx: &mut Effects) {
+    pub(super) fn ask_waiting(
+        &mut self,
+        now: Timestamp,
+        station: &StationId,
+        link: LinkId,
+        fx: &mut Effects,
+    ) {
         for command in self.open_commands() {
             if command.station == *station && command.body.is_idempotent() {
-                let ask = Ask::Command(command.body.clone());
-                fx.sends.push(Send::Ask { link, command: command.id, ask });
+                // What it is about may have ended meanwhile.
+                match self.ask_of(now, &command) {
+                    Ok(ask) => fx.sends.push(Send::Ask { link, command: command.id, ask }),
+                    Err((outcome, reason)) => self.finish(command, refused(now, outcome, reason), fx),
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What goes into the core and what comes out, in the model's words. The protocol adapters translate.
 
 use shared::id::{CommandId, EvseNo, ReservationId, StationId, StationTxRef};
-use shared::model::command::{Command, CommandBody, CommandResult, ConfigurationEntry, Outcome};
+use shared::model::charging::ChargingProfile;
+use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told};
 use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
 use shared::model::session::StopReason;
@@ -154,6 +155,15 @@ pub enum Ask {
     Command(CommandBody),
     /// End the session with this reference.
     RemoteStop(StationTxRef),
+    /// Limit the session with this reference.
+    LimitSession {
+        /// Where it runs.
+        evse: EvseNo,
+        /// Its reference.
+        tx_ref: StationTxRef,
+        /// The limits.
+        profile: ChargingProfile,
+    },
 }
 
 /// How an asking ended.
@@ -163,16 +173,14 @@ pub struct AskEnd {
     pub outcome: Outcome,
     /// The station's word or the error's description.
     pub detail: String,
-    /// Settings, if they were asked for.
-    pub configuration: Vec<ConfigurationEntry>,
-    /// Keys that the station does not know.
-    pub unknown_keys: Vec<String>,
+    /// What it told, if it was asked something.
+    pub told: Told,
 }
 
 impl AskEnd {
-    /// An end without settings.
+    /// An end that tells nothing more.
     pub fn plain(outcome: Outcome, detail: impl Into<String>) -> Self {
-        AskEnd { outcome, detail: detail.into(), configuration: Vec::new(), unknown_keys: Vec::new() }
+        AskEnd { outcome, detail: detail.into(), told: Told::Nothing }
     }
 }
 

@@ -46,7 +46,7 @@ impl Core {
             connected: true,
             at: now,
         }));
-        self.ask_waiting(&station, link, fx);
+        self.ask_waiting(now, &station, link, fx);
         self.tell_withdrawn(now, &station, fx);
         Reply::Acknowledged
     }

@@ -6,7 +6,10 @@
 )]
 
 use serde_json::value::RawValue;
+use shared::id::EvseNo;
+use shared::model::charging::ProfileFilter;
 use shared::ocpp::ErrorCode;
+use shared::ocpp::v16::charging;
 use shared::ocpp::v16::schema::{self, CsResponse, CsmsRequest, DateTime, Violation, write};
 use shared::ocpp::v16::{Confirmation, Context, CsmsCall, Trigger, Verdict};
 use shared::units::Timestamp;
@@ -133,6 +136,26 @@ pub fn asked(action: &str, payload: &RawValue) -> Result<CsmsCall, Violation> {
         CsmsRequest::CancelReservation(request) => {
             CsmsCall::CancelReservation { reservation: request.reservation_id }
         }
+        CsmsRequest::SetChargingProfile(request) => {
+            let (profile, transaction) =
+                charging::read_profile(&request.cs_charging_profiles).map_err(impossible)?;
+            CsmsCall::SetChargingProfile { connector: number(request.connector_id)?, profile, transaction }
+        }
+        CsmsRequest::ClearChargingProfile(request) => CsmsCall::ClearChargingProfile(ProfileFilter {
+            id: request.id,
+            evse: request.connector_id.map(number).transpose()?.map(EvseNo),
+            purpose: request
+                .charging_profile_purpose
+                .map(|word| charging::read_purpose(&word))
+                .transpose()
+                .map_err(impossible)?,
+            stack_level: request.stack_level.map(number).transpose()?,
+        }),
+        CsmsRequest::GetCompositeSchedule(request) => CsmsCall::GetCompositeSchedule {
+            connector: number(request.connector_id)?,
+            duration_s: u32::try_from(request.duration).map_err(|_| impossible("a negative duration"))?,
+            unit: request.charging_rate_unit.map(|unit| charging::read_unit(&unit)),
+        },
         _ => return Err(not_supported(action)),
     })
 }
@@ -168,6 +191,13 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
         CsmsCall::Trigger { .. } => {
             write(&schema::TriggerMessageResponse::new(schema::TriggerMessageStatus::from_wire(&word)))
         }
+        CsmsCall::SetChargingProfile { .. } => {
+            write(&schema::SetChargingProfileResponse::new(schema::ChargingProfileStatus::from_wire(&word)))
+        }
+        CsmsCall::ClearChargingProfile(_) => write(&schema::ClearChargingProfileResponse::new(
+            schema::ClearChargingProfileStatus::from_wire(&word),
+        )),
+        CsmsCall::GetCompositeSchedule { connector, .. } => write(&composite(*connector, &word, answer)),
         CsmsCall::UnlockConnector { .. } => {
             write(&schema::UnlockConnectorResponse::new(schema::UnlockStatus::from_wire(&word)))
         }
@@ -190,6 +220,22 @@ fn configuration(answer: &Confirmation) -> schema::GetConfigurationResponse {
     response.configuration_key = Some(answer.configuration.iter().map(key).collect());
     response.unknown_key = (!answer.unknown_keys.is_empty()).then(|| answer.unknown_keys.clone());
     response
+}
+
+fn composite(connector: u16, word: &str, answer: &Confirmation) -> schema::GetCompositeScheduleResponse {
+    let status = schema::GetCompositeScheduleStatus::from_wire(word);
+    let mut response = schema::GetCompositeScheduleResponse::new(status);
+    // Without any limit there is nothing to tell: a schedule has at least one period.
+    if let Some(made) = answer.schedule.as_ref().filter(|made| !made.schedule.periods.is_empty()) {
+        response.connector_id = Some(i32::from(connector));
+        response.schedule_start = made.start.map(stamp);
+        response.charging_schedule = Some(charging::write_schedule(&made.schedule));
+    }
+    response
+}
+
+fn impossible(reason: &str) -> Violation {
+    Violation { code: ErrorCode::PropertyConstraintViolation, reason: reason.to_owned() }
 }
 
 fn boot(hardware: &Hardware) -> schema::BootNotificationRequest {

@@ -35,6 +35,15 @@ impl Core {
                 plain(self.reserve(now, *connector, reserved))
             }
             CsmsCall::CancelReservation { reservation } => plain(self.cancel_reservation(*reservation)),
+            CsmsCall::SetChargingProfile { connector, profile, transaction } => {
+                plain(self.set_profile(*connector, profile, *transaction))
+            }
+            CsmsCall::ClearChargingProfile(filter) => plain(self.clear_profiles(filter)),
+            CsmsCall::GetCompositeSchedule { connector, duration_s, unit } => {
+                let schedule = self.composite_schedule(now, *connector, *duration_s, *unit);
+                let verdict = if schedule.is_some() { Verdict::Accepted } else { Verdict::Rejected };
+                Confirmation { schedule, ..plain(verdict) }
+            }
         };
         self.tick(now);
         answer

@@ -29,6 +29,8 @@ pub(super) struct Connector {
     /// The state as it was last told.
     pub(super) told: Option<Status>,
     limit: Watts,
+    /// What the charging profiles allow now.
+    pub(super) profile_limit: Option<Watts>,
 }
 
 /// A session that runs.
@@ -40,6 +42,8 @@ pub(super) struct Running {
     pub(super) next_reading: Option<Millis>,
     /// The CSMS refused the token and the session may not take energy.
     pub(super) suspended: bool,
+    /// When it began.
+    pub(super) since: Timestamp,
 }
 
 impl Connector {
@@ -57,18 +61,20 @@ impl Connector {
             scheduled: None,
             told: None,
             limit,
+            profile_limit: None,
         }
     }
 
     pub(super) fn advance(&mut self, at: Timestamp) {
         let flows = self.session.as_ref().is_some_and(|session| !session.suspended);
-        let limit = if flows { self.limit } else { Watts(0) };
+        let limit = if flows { self.limit.min(self.profile_limit.unwrap_or(self.limit)) } else { Watts(0) };
         self.meter.advance(at, self.ev.as_mut(), limit);
     }
 
     pub(super) fn status(&self) -> Status {
         match &self.session {
             Some(session) if session.suspended => Status::SuspendedEvse,
+            Some(_) if self.profile_limit == Some(Watts(0)) => Status::SuspendedEvse,
             Some(_) if self.ev.as_ref().is_none_or(|ev| ev.appetite().0 == 0) => Status::SuspendedEv,
             Some(_) => Status::Charging,
             None if self.faulted => Status::Faulted,

@@ -145,6 +145,7 @@ impl Core {
         });
         let fact = Fact::Stop { transaction: 0, tag: by, meter, at, reason };
         self.queue.push(session.local, fact);
+        self.forget_session_profiles(number);
         let transaction = session.transaction;
         self.out.events.push(Event::Stopped { connector: number, transaction, meter, reason });
     }
@@ -226,8 +227,14 @@ impl Core {
             start_accepted: false,
             stop_answered: false,
         };
-        connector.session =
-            Some(Running { local, tag: tag.clone(), transaction: None, next_reading, suspended: false });
+        connector.session = Some(Running {
+            local,
+            tag: tag.clone(),
+            transaction: None,
+            next_reading,
+            suspended: false,
+            since: at,
+        });
         connector.advance(at);
         self.keep(record);
         self.queue.push(local, Fact::Start { connector: number, tag: tag.clone(), meter, at, reservation });

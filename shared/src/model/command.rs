@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::charging::{ChargingProfile, CompositeSchedule, ProfileFilter, RateUnit};
 use super::reservation::Reservation;
 use super::token::IdToken;
 use crate::id::{CommandId, EvseNo, ReservationId, SessionId, StationId};
@@ -91,6 +92,24 @@ pub enum CommandBody {
         /// Which.
         reservation: ReservationId,
     },
+    /// Limit charging over time.
+    SetChargingProfile {
+        /// Where; the whole station when absent. A session's own profile is where the session is.
+        evse: Option<EvseNo>,
+        /// The limits.
+        profile: ChargingProfile,
+    },
+    /// Limit it no longer.
+    ClearChargingProfiles(ProfileFilter),
+    /// Tell what all limits add up to.
+    GetCompositeSchedule {
+        /// Where; the whole station when absent.
+        evse: Option<EvseNo>,
+        /// From now on, so long.
+        duration_s: u32,
+        /// In which unit; the station chooses when absent.
+        unit: Option<RateUnit>,
+    },
 }
 
 impl CommandBody {
@@ -109,6 +128,9 @@ impl CommandBody {
             CommandBody::Trigger { .. } => "Trigger",
             CommandBody::Reserve(_) => "Reserve",
             CommandBody::CancelReservation { .. } => "CancelReservation",
+            CommandBody::SetChargingProfile { .. } => "SetChargingProfile",
+            CommandBody::ClearChargingProfiles(_) => "ClearChargingProfiles",
+            CommandBody::GetCompositeSchedule { .. } => "GetCompositeSchedule",
         }
     }
 
@@ -121,7 +143,10 @@ impl CommandBody {
             | CommandBody::ClearCache
             | CommandBody::Trigger { .. }
             | CommandBody::Reserve(_)
-            | CommandBody::CancelReservation { .. } => true,
+            | CommandBody::CancelReservation { .. }
+            | CommandBody::SetChargingProfile { .. }
+            | CommandBody::ClearChargingProfiles(_)
+            | CommandBody::GetCompositeSchedule { .. } => true,
             CommandBody::RemoteStart { .. }
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
@@ -215,24 +240,33 @@ pub struct CommandResult {
     pub outcome: Outcome,
     /// More, for a person: the station's own word, an error's description.
     pub detail: String,
-    /// The settings that were read ([`CommandBody::GetConfiguration`]).
-    pub configuration: Vec<ConfigurationEntry>,
-    /// Keys that the station does not know.
-    pub unknown_keys: Vec<String>,
+    /// What the station told.
+    pub told: Told,
     /// When it ended.
     pub at: Timestamp,
 }
 
+/// What a station told in answer to a command that asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Nothing was asked.
+    #[default]
+    Nothing,
+    /// Its settings ([`CommandBody::GetConfiguration`]).
+    Configuration {
+        /// Those that it has.
+        entries: Vec<ConfigurationEntry>,
+        /// Those that it does not know.
+        unknown_keys: Vec<String>,
+    },
+    /// What its limits add up to ([`CommandBody::GetCompositeSchedule`]).
+    Schedule(CompositeSchedule),
+}
+
 impl CommandResult {
-    /// An end without settings.
+    /// An end that tells nothing more.
     pub fn plain(id: CommandId, outcome: Outcome, detail: impl Into<String>, at: Timestamp) -> Self {
-        CommandResult {
-            id,
-            outcome,
-            detail: detail.into(),
-            configuration: Vec::new(),
-            unknown_keys: Vec::new(),
-            at,
-        }
+        CommandResult { id, outcome, detail: detail.into(), told: Told::Nothing, at }
     }
 }

@@ -3,6 +3,7 @@
 //! One noun, one file. [`Session::apply`] is the fold that both sides use: the edge to know what runs, the cloud to know
 //! what happened. Every type here that travels is frozen by the golden bytes of [`crate::sync`]: append, never reorder.
 
+pub mod charging;
 pub mod command;
 pub mod document;
 pub mod event;

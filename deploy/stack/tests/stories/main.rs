@@ -8,6 +8,7 @@ mod bad_input;
 mod charging;
 mod crashes;
 mod foreign_topics;
+mod limits;
 mod offline;
 mod outages;
 mod parts;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
-use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, TriggeredMessage};
+use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, Told, TriggeredMessage};
 use shared::model::event::StatusChanged;
 use shared::model::session::StopReason;
 use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
@@ -101,6 +101,11 @@ pub fn request(ask: &Ask) -> Result<(&'static str, Box<RawValue>), String> {
         Ask::RemoteStop(tx_ref) => CsmsCall::RemoteStop {
             transaction: tx_ref.0.parse().map_err(|_| format!("{tx_ref} is no 1.6 transaction id"))?,
         },
+        Ask::LimitSession { evse, tx_ref, profile } => CsmsCall::SetChargingProfile {
+            connector: evse.0,
+            profile: profile.clone(),
+            transaction: Some(tx_ref.0.parse().map_err(|_| format!("{tx_ref} is no 1.6 transaction id"))?),
+        },
         Ask::Command(body) => csms_call(body)?,
     };
     let payload = call.payload().map_err(|violation| violation.reason)?;
@@ -140,6 +145,17 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         CommandBody::CancelReservation { reservation } => {
             CsmsCall::CancelReservation { reservation: reservation.0 }
         }
+        CommandBody::SetChargingProfile { evse, profile } => CsmsCall::SetChargingProfile {
+            connector: number(evse).unwrap_or(0),
+            profile: profile.clone(),
+            transaction: None,
+        },
+        CommandBody::ClearChargingProfiles(filter) => CsmsCall::ClearChargingProfile(*filter),
+        CommandBody::GetCompositeSchedule { evse, duration_s, unit } => CsmsCall::GetCompositeSchedule {
+            connector: number(evse).unwrap_or(0),
+            duration_s: *duration_s,
+            unit: *unit,
+        },
     })
 }
 
@@ -155,27 +171,34 @@ pub fn ended(answer: Answer) -> AskEnd {
         }
         Answer::Result(payload) => {
             let read = Confirmation::read(&payload).value;
-            let (outcome, detail) = verdict(read.verdict);
-            let entry = |e: shared::ocpp::v16::ConfigurationKey| ConfigurationEntry {
-                key: e.key,
-                value: e.value,
-                readonly: e.readonly,
-            };
-            AskEnd {
-                outcome,
-                detail: read.data.unwrap_or(detail),
-                configuration: read.configuration.into_iter().map(entry).collect(),
-                unknown_keys: read.unknown_keys,
-            }
+            let (outcome, detail) = verdict(read.verdict.as_ref());
+            let detail = read.data.clone().unwrap_or(detail);
+            AskEnd { outcome, detail, told: told(read) }
         }
     }
 }
 
-fn verdict(verdict: Option<Verdict>) -> (Outcome, String) {
-    let outcome = match &verdict {
+fn told(read: Confirmation) -> Told {
+    let entry = |e: shared::ocpp::v16::ConfigurationKey| ConfigurationEntry {
+        key: e.key,
+        value: e.value,
+        readonly: e.readonly,
+    };
+    match read.schedule {
+        Some(schedule) => Told::Schedule(schedule),
+        None if read.configuration.is_empty() && read.unknown_keys.is_empty() => Told::Nothing,
+        None => Told::Configuration {
+            entries: read.configuration.into_iter().map(entry).collect(),
+            unknown_keys: read.unknown_keys,
+        },
+    }
+}
+
+fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
+    let outcome = match verdict {
         None | Some(Verdict::Accepted | Verdict::Unlocked) => Outcome::Accepted,
         Some(Verdict::Scheduled | Verdict::RebootRequired) => Outcome::Scheduled,
-        Some(Verdict::Rejected | Verdict::UnlockFailed) => Outcome::Rejected,
+        Some(Verdict::Rejected | Verdict::UnlockFailed | Verdict::Unknown) => Outcome::Rejected,
         Some(Verdict::Occupied) => Outcome::Occupied,
         Some(Verdict::Faulted) => Outcome::Faulted,
         Some(Verdict::Unavailable) => Outcome::Unavailable,
@@ -190,6 +213,7 @@ fn verdict(verdict: Option<Verdict>) -> (Outcome, String) {
     let word = match verdict {
         None => String::new(),
         Some(Verdict::Other(word)) => format!("the station answered {word:?}"),
+        Some(Verdict::Unknown) => "the station has no such profile".into(),
         Some(known) => format!("{known:?}"),
     };
     (outcome, word)

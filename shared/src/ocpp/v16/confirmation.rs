@@ -2,6 +2,8 @@
 
 use serde_json::value::RawValue;
 
+use super::charging;
+use crate::model::charging::CompositeSchedule;
 use crate::ocpp::lenient::{Read, Reader, json};
 
 /// The status word of an answer, whatever the request.
@@ -21,6 +23,7 @@ pub enum Verdict {
     Occupied,
     Faulted,
     Unavailable,
+    Unknown,
     /// A word that the specification does not know.
     Other(String),
 }
@@ -36,6 +39,8 @@ pub struct Confirmation {
     pub configuration: Vec<ConfigurationKey>,
     /// Settings that the station does not know.
     pub unknown_keys: Vec<String>,
+    /// The schedule that GetCompositeSchedule asked for.
+    pub schedule: Option<CompositeSchedule>,
 }
 
 /// A setting of a station (§7.29 KeyValue).
@@ -52,7 +57,7 @@ pub struct ConfigurationKey {
 impl Verdict {
     /// Reads a status word, whatever its case.
     pub fn read(word: &str) -> Self {
-        const KNOWN: [(&str, Verdict); 13] = [
+        const KNOWN: [(&str, Verdict); 14] = [
             ("Accepted", Verdict::Accepted),
             ("Rejected", Verdict::Rejected),
             ("Scheduled", Verdict::Scheduled),
@@ -66,6 +71,7 @@ impl Verdict {
             ("Occupied", Verdict::Occupied),
             ("Faulted", Verdict::Faulted),
             ("Unavailable", Verdict::Unavailable),
+            ("Unknown", Verdict::Unknown),
         ];
         let word = word.trim();
         let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
@@ -77,11 +83,12 @@ impl Confirmation {
     /// Reads the answer to any of our requests.
     pub fn read(payload: &RawValue) -> Read<Confirmation> {
         let mut reader = Reader::default();
-        let names = ["status", "data", "configurationKey", "unknownKey"];
-        let [status, data, keys, unknown] = reader.members(payload, names);
+        let names = ["status", "data", "configurationKey", "unknownKey", "scheduleStart", "chargingSchedule"];
+        let [status, data, keys, unknown, start, schedule] = reader.members(payload, names);
         let mut confirmation = Confirmation {
             verdict: reader.text("status", status, 50).map(|word| Verdict::read(&word)),
             data: reader.anything("data", data),
+            schedule: charging::read_composite(&mut reader, start, schedule),
             ..Confirmation::default()
         };
         if let Some(keys) = keys {

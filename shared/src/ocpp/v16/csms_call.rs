@@ -2,11 +2,15 @@
 
 use serde_json::value::RawValue;
 
+use crate::model::charging::{ChargingProfile, ProfileFilter, RateUnit};
+
+use super::charging;
 use super::names::Trigger;
 use super::schema::{
     AvailabilityType, CancelReservationRequest, ChangeAvailabilityRequest, ChangeConfigurationRequest,
-    ClearCacheRequest, DataTransferRequest, DateTime, GetConfigurationRequest, MessageTrigger,
-    RemoteStartTransactionRequest, RemoteStopTransactionRequest, ReserveNowRequest, ResetRequest, ResetType,
+    ClearCacheRequest, ClearChargingProfileRequest, DataTransferRequest, DateTime,
+    GetCompositeScheduleRequest, GetConfigurationRequest, MessageTrigger, RemoteStartTransactionRequest,
+    RemoteStopTransactionRequest, ReserveNowRequest, ResetRequest, ResetType, SetChargingProfileRequest,
     TriggerMessageRequest, UnlockConnectorRequest, Violation, date_time, write,
 };
 use crate::units::Timestamp;
@@ -27,6 +31,9 @@ pub enum CsmsCall {
     UnlockConnector { connector: u16 },
     ReserveNow { connector: u16, until: Timestamp, id_tag: String, parent: Option<String>, reservation: i32 },
     CancelReservation { reservation: i32 },
+    SetChargingProfile { connector: u16, profile: ChargingProfile, transaction: Option<i32> },
+    ClearChargingProfile(ProfileFilter),
+    GetCompositeSchedule { connector: u16, duration_s: u32, unit: Option<RateUnit> },
 }
 
 impl CsmsCall {
@@ -45,6 +52,9 @@ impl CsmsCall {
             CsmsCall::UnlockConnector { .. } => "UnlockConnector",
             CsmsCall::ReserveNow { .. } => "ReserveNow",
             CsmsCall::CancelReservation { .. } => "CancelReservation",
+            CsmsCall::SetChargingProfile { .. } => "SetChargingProfile",
+            CsmsCall::ClearChargingProfile(_) => "ClearChargingProfile",
+            CsmsCall::GetCompositeSchedule { .. } => "GetCompositeSchedule",
         }
     }
 
@@ -96,6 +106,24 @@ impl CsmsCall {
             CsmsCall::CancelReservation { reservation } => {
                 write(&CancelReservationRequest::new(*reservation))
             }
+            CsmsCall::SetChargingProfile { connector, profile, transaction } => {
+                let profile = charging::write_profile(profile, *transaction);
+                write(&SetChargingProfileRequest::new(i32::from(*connector), profile))
+            }
+            CsmsCall::ClearChargingProfile(filter) => {
+                let mut request = ClearChargingProfileRequest::new();
+                request.id = filter.id;
+                request.connector_id = filter.evse.map(|evse| i32::from(evse.0));
+                request.charging_profile_purpose = filter.purpose.map(charging::write_purpose);
+                request.stack_level = filter.stack_level.map(i32::from);
+                write(&request)
+            }
+            CsmsCall::GetCompositeSchedule { connector, duration_s, unit } => {
+                let duration = i32::try_from(*duration_s).unwrap_or(i32::MAX);
+                let mut request = GetCompositeScheduleRequest::new(i32::from(*connector), duration);
+                request.charging_rate_unit = unit.map(charging::write_unit);
+                write(&request)
+            }
         }
     }
 }
@@ -142,6 +170,14 @@ mod tests {
                 r#"{"connectorId":1,"expiryDate":"2025-11-22T12:00:00Z","idTag":"TAG","reservationId":7,"parentIdTag":"GROUP"}"#,
             ),
             (CsmsCall::CancelReservation { reservation: 7 }, r#"{"reservationId":7}"#),
+            (
+                CsmsCall::ClearChargingProfile(ProfileFilter { stack_level: Some(1), ..Default::default() }),
+                r#"{"stackLevel":1}"#,
+            ),
+            (
+                CsmsCall::GetCompositeSchedule { connector: 1, duration_s: 60, unit: Some(RateUnit::Watts) },
+                r#"{"connectorId":1,"duration":60,"chargingRateUnit":"W"}"#,
+            ),
         ] {
             let written = call.payload().unwrap();
             assert_eq!(written.get(), payload);

@@ -4,6 +4,7 @@
 //! is what a station is asked and [`Confirmation`] its answer. [`reply`] is what a station is answered. Whatever we write
 //! goes through the schema's own types ([`schema`]), so that it cannot be malformed.
 
+pub mod charging;
 pub mod confirmation;
 pub mod csms_call;
 pub mod names;

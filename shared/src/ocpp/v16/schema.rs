@@ -7,7 +7,7 @@ use ocpp_kit::rpc::CallError;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-pub use ocpp_kit::types::DateTime;
+pub use ocpp_kit::types::{DateTime, Decimal};
 pub use ocpp_kit::v1_6::*;
 pub use ocpp_kit::validate::Validate;
 
