@@ -368,18 +368,33 @@ create table documents (
 create index documents_hash on documents (hash);
 
 create table reservations (
-    id            bigint generated always as identity primary key,
+    -- the number that stations know it by, too: OCPP has 32 bits for it
+    id            integer generated always as identity primary key,
     connector_id  bigint not null references connectors on delete cascade,
     user_id       bigint not null references users on delete cascade,
     soft          boolean not null default false,
-    status        text not null default 'pending',
+    -- pending: the site is being asked
+    status        text not null default 'pending' check (status in
+                  ('pending', 'reserved', 'used', 'cancelled', 'expired', 'dropped', 'failed')),
+    -- who turns others away at the site; cloud: nobody there does
+    held_by       text check (held_by in ('station', 'gateway', 'cloud')),
+    -- why it failed, for a person
+    reason        text,
+    -- the command that asks the site for it
     command_id    uuid,
+    -- the session that it became
+    session_id    uuid,
     created_at    timestamptz not null default now(),
     expires_at    timestamptz not null,
+    -- the end that the site is being asked for, when a soft booking becomes a firm one
+    wanted_until  timestamptz,
     ended_at      timestamptz
 );
 create unique index reservations_live on reservations (connector_id) where ended_at is null;
-create index reservations_user on reservations (user_id) where ended_at is null;
+create index reservations_due on reservations (expires_at) where ended_at is null;
+create index reservations_command on reservations (command_id);
+create index reservations_user on reservations (user_id, id desc);
+create index reservations_connector on reservations (connector_id, id desc);
 
 create table replicas (
     id       uuid primary key,

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::booking;
 use crate::clock;
 use crate::db::command as rows;
 use crate::live::{self, Hint, Hub};
@@ -96,6 +97,8 @@ pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandR
         metrics::counter!("commands_total", "outcome" => result.outcome.name()).increment(1);
         live::notify(tx, &Hint { commands: vec![result.id.0], ..Hint::default() }).await?;
     }
+    // Also when it comes late: what the site keeps by then has to be let go.
+    booking::settle(tx, result).await?;
     Ok(first)
 }
 

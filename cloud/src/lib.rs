@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod billing;
+pub mod booking;
 pub mod broker;
 pub mod clock;
 pub mod command;
@@ -81,6 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(booking::sweep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;
 

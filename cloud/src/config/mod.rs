@@ -4,6 +4,7 @@
 //! hold a password is a [`Secret`], so that printing or logging a `Config` gives nothing away.
 
 mod auth;
+mod booking;
 mod delivery;
 mod live;
 mod roles;
@@ -17,6 +18,7 @@ use anyhow::bail;
 use serde::Deserialize;
 
 pub use auth::{Auth, SigningKey};
+pub use booking::Booking;
 pub use delivery::{Mail, MailTls, Sms, SmsBody, SmsFormat};
 pub use live::Live;
 pub use roles::Roles;
@@ -49,6 +51,8 @@ pub struct Config {
     pub mail: Mail,
     /// How text messages go out.
     pub sms: Sms,
+    /// How long connectors are kept for drivers.
+    pub booking: Booking,
     /// The batches that gateways send.
     pub ingest: Ingest,
     /// What is written to standard error.
@@ -132,6 +136,7 @@ impl Default for Config {
             auth: Auth::default(),
             mail: Mail::default(),
             sms: Sms::default(),
+            booking: Booking::default(),
             ingest: Ingest::default(),
             log: Log::default(),
         }

@@ -18,6 +18,7 @@ pub mod map;
 pub mod projection;
 pub mod quarantine;
 pub mod record;
+pub mod reservation;
 pub mod sign_in;
 pub mod site;
 pub mod site_change;

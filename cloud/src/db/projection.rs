@@ -227,8 +227,8 @@ pub async fn statuses<'a>(
               and p.charge_point_hardware_id = u.station and p.site_id = $1
          where u.evse between 1 and 99
          on conflict (charge_point_id, connector_id) do update
-         set status_name = excluded.status_name, status = excluded.status, status_at = excluded.status_at,
-             updated_at = now()
+         set status_name = shown_status(connectors.id, excluded.status), status = excluded.status,
+             status_at = excluded.status_at, updated_at = now()
          where connectors.status_at is null or connectors.status_at <= excluded.status_at
          returning id, xmax = 0 as created",
     )

@@ -19,7 +19,7 @@ use crate::db::station::{self, CommandRow, Target};
 /// For how long an order is worth doing: who pressed a button is still there.
 const LIFE: Duration = Duration::from_secs(20);
 /// A little longer, so that the expiry is seen.
-const PATIENCE: Duration = Duration::from_secs(25);
+pub(super) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A command and how it went.
 #[derive(SimpleObject)]

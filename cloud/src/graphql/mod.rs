@@ -7,6 +7,7 @@
 //! Lists without paging are capped (`MAX_ROWS`).
 
 mod bill;
+mod booking;
 mod card;
 mod charging;
 mod coerce;
@@ -63,6 +64,7 @@ pub struct Query(
     card::CardQuery,
     card::GroupQuery,
     card::UnknownCardQuery,
+    booking::BookingQuery,
 );
 
 /// What can be done.
@@ -80,6 +82,7 @@ pub struct Mutation(
     onboarding::OnboardingMutation,
     command::CommandMutation,
     charging::ChargingMutation,
+    booking::BookingMutation,
 );
 
 /// What can be watched.

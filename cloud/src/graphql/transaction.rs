@@ -11,6 +11,7 @@ use super::{app, reach, row_id};
 use crate::App;
 use crate::auth::{Deed, random_text};
 use crate::db::card::{self, NewCard};
+use crate::db::reservation::{self, Reservation};
 use crate::db::station;
 
 #[derive(InputObject)]
@@ -24,6 +25,8 @@ pub(super) struct TransactionByUserInput {
 pub(super) struct TransactionByUserResponse {
     /// Accepted, Rejected, NotSupported, Failed, TimedOut, Offline, Expired, Unknown, or Pending when even the end is open.
     status: Option<String>,
+    /// Why it was not accepted, where more is known.
+    reason: Option<String>,
 }
 
 #[derive(Default)]
@@ -41,6 +44,9 @@ impl TransactionMutation {
         let (app, id) = (app(ctx), input.connector()?);
         let found = station::connector(&app.db, id, &reach, true).await?;
         let target = found.ok_or_else(|| Fault::no_such("Connector", id))?;
+        if let Some(other) = reservation::live_at(&app.db, id).await?.filter(|it| it.user_id != viewer.id) {
+            return Ok(TransactionByUserResponse::reserved(&other));
+        }
         let Some(to) = Addressee::of(&target) else { return Ok(said(Outcome::StationOffline)) };
         let token = IdToken::new(token_of(app, viewer.id).await?);
         let body = CommandBody::RemoteStart { evse: evse(&target), token };
@@ -77,20 +83,31 @@ impl TransactionByUserInput {
 impl TransactionByUserResponse {
     fn of(result: Option<CommandResult>) -> Self {
         match result {
-            Some(result) => said(result.outcome),
-            None => Self { status: Some("Pending".into()) },
+            Some(result) if result.outcome == Outcome::Accepted => said(result.outcome),
+            Some(result) => {
+                let reason = Some(result.detail).filter(|detail| !detail.is_empty());
+                Self { reason, ..said(result.outcome) }
+            }
+            None => Self { status: Some("Pending".into()), reason: None },
         }
+    }
+
+    fn reserved(other: &Reservation) -> Self {
+        let until = other.expires_at.format("%H:%M:%S UTC");
+        let reason =
+            format!("The connector is reserved for somebody else until {until}. Choose another one.");
+        Self { reason: Some(reason), ..said(Outcome::Rejected) }
     }
 }
 
 fn said(outcome: Outcome) -> TransactionByUserResponse {
     let word = if outcome == Outcome::StationOffline { "Offline" } else { outcome.name() };
-    TransactionByUserResponse { status: Some(word.into()) }
+    TransactionByUserResponse { status: Some(word.into()), reason: None }
 }
 
 /// What the asking one charges with from his app: made at his first charge. The order to start grants it, whatever the site
 /// knows by then.
-async fn token_of(app: &App, user: i64) -> Result<String> {
+pub(super) async fn token_of(app: &App, user: i64) -> Result<String> {
     if let Some(token) = card::app_token(&app.db, user).await? {
         return Ok(token);
     }

@@ -20,7 +20,7 @@ use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
 use crate::db::{cursor, projection, quarantine, record, unknown_card};
 use crate::live::Hint;
-use crate::{billing, command, documents};
+use crate::{billing, booking, command, documents};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -241,6 +241,9 @@ async fn project_billing(
     hint.sessions.extend(changes.starts.iter().map(|it| it.session.0).chain(settled));
     for result in &changes.results {
         command::finish(tx, origin.gateway, result).await?;
+    }
+    for ended in &changes.reservations {
+        booking::ended_at_site(tx, origin.site_id, ended).await?;
     }
     for alarm in &changes.alarms {
         alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), alarm).await?;

@@ -143,6 +143,11 @@ impl House {
         (status, serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
+    /// The database of the replica, for another one.
+    pub(crate) fn database_url(&self) -> &str {
+        self.config.database_url.expose()
+    }
+
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.db).await.unwrap()
     }
