@@ -30,30 +30,26 @@ alter table id_tokens
 create index id_tokens_group on id_tokens (group_id);
 create index id_tokens_part on id_tokens (part);
 
--- A card without a person is its group's, and goes with it.
-create function group_takes_its_cards() returns trigger language plpgsql security definer set search_path from current as $$
-begin
-    delete from id_tokens where group_id = old.id and user_id is null;
-    return old;
-end $$;
-create trigger takes_its_cards before delete on card_groups for each row execute function group_takes_its_cards();
-
 -- ---------------------------------------------------------------- which site knows which card
 -- Public sites know the card of every person (the public list). Each site knows besides: the cards of its owner, of its
 -- organization's people and groups, and of groups that were let in.
 
+create view site_people as
+    select id as site_id, owner_id as user_id from sites where owner_id is not null
+    union
+    select s.id, m.user_id from sites s join memberships m on m.organization_id = s.organization_id;
+
+create view site_groups as
+    select s.id as site_id, g.id as group_id from sites s join card_groups g on g.organization_id = s.organization_id
+    union
+    select s.id, g.id from sites s join card_groups g on g.owner_id = s.owner_id
+    union
+    select site_id, group_id from card_group_sites;
+
 create view own_cards as
-    select s.id as site_id, t.id as card_id from sites s join id_tokens t on t.user_id = s.owner_id
+    select p.site_id, t.id as card_id from site_people p join id_tokens t on t.user_id = p.user_id
     union
-    select s.id, t.id from sites s join memberships m on m.organization_id = s.organization_id
-        join id_tokens t on t.user_id = m.user_id
-    union
-    select s.id, t.id from sites s join card_groups g on g.organization_id = s.organization_id
-        join id_tokens t on t.group_id = g.id
-    union
-    select s.id, t.id from sites s join card_groups g on g.owner_id = s.owner_id join id_tokens t on t.group_id = g.id
-    union
-    select i.site_id, t.id from card_group_sites i join id_tokens t on t.group_id = i.group_id;
+    select g.site_id, t.id from site_groups g join id_tokens t on t.group_id = g.group_id;
 
 create view public_gateways as
     select id, site_id from gateways g where revoked_at is null
@@ -81,26 +77,54 @@ create function mark_lists(variadic ids bigint[]) returns void language sql secu
 $$ insert into stale_lists (site_id)
    select distinct site_id from gateways where site_id = any(ids) and revoked_at is null $$;
 
-create function mark_card(card bigint, holder bigint, part smallint) returns void
+-- The lists with cards of these people and groups.
+create function mark_cards(parts smallint[], users bigint[], groups bigint[]) returns void
 language sql security definer set search_path from current as
-$$ insert into stale_lists (part) select part where holder is not null;
-   select mark_lists(variadic array(select site_id from own_cards where card_id = card)) $$;
+$$ insert into stale_lists (part) select distinct part from unnest(parts) part;
+   select mark_lists(variadic array(
+       select site_id from site_people where user_id = any(users)
+       union select site_id from site_groups where group_id = any(groups))) $$;
 
 create function mark_lists_of(organization bigint) returns void language sql security definer set search_path from current as
 $$ select mark_lists(variadic array(select id from sites where organization_id = organization)) $$;
 
--- Before it goes for those who knew it, after it came for those who know it now.
-create function card_goes() returns trigger language plpgsql as
-$$ begin perform mark_card(old.id, old.user_id, old.part); return case tg_op when 'DELETE' then old else new end; end $$;
-create function card_comes() returns trigger language plpgsql as
-$$ begin perform mark_card(new.id, new.user_id, new.part); return null; end $$;
-create trigger goes before update of user_id, token, status, expires_at, group_id or delete on id_tokens
-    for each row execute function card_goes();
-create trigger comes after insert or update of user_id, token, status, expires_at, group_id on id_tokens
-    for each row execute function card_comes();
+-- Per statement, not per card: ten thousand at once are one mark.
+create function cards_come_or_go() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+    perform mark_cards(array(select distinct part from cards where user_id is not null),
+                       array(select distinct user_id from cards), array(select distinct group_id from cards));
+    return null;
+end $$;
+create trigger come after insert on id_tokens referencing new table as cards
+    for each statement execute function cards_come_or_go();
+create trigger go after delete on id_tokens referencing old table as cards
+    for each statement execute function cards_come_or_go();
 
-create function person_is_barred() returns trigger language plpgsql security definer set search_path from current as
-$$ begin perform mark_card(id, user_id, part) from id_tokens where user_id = new.id; return null; end $$;
+create function cards_change() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+    perform mark_cards(
+        array(select part from was where user_id is not null union select part from now where user_id is not null),
+        array(select user_id from was union select user_id from now),
+        array(select group_id from was union select group_id from now));
+    return null;
+end $$;
+create trigger change after update on id_tokens referencing old table as was new table as now
+    for each statement execute function cards_change();
+
+-- A card without a person is its group's, and goes with it; the others leave it.
+create function group_goes() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+    perform mark_cards('{}', '{}', array[old.id]);
+    delete from id_tokens where group_id = old.id and user_id is null;
+    return old;
+end $$;
+create trigger goes before delete on card_groups for each row execute function group_goes();
+
+create function person_is_barred() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+    perform mark_cards(array(select part from id_tokens where user_id = new.id), array[new.id], '{}');
+    return null;
+end $$;
 create trigger barred after update of is_active on users for each row
     when (old.is_active is distinct from new.is_active) execute function person_is_barred();
 

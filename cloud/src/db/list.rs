@@ -5,8 +5,8 @@ use shared::id::GatewayId;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// Stale lists built in one transaction at most.
-const BATCH: i64 = 500;
+/// Notes heeded in one transaction at most.
+const BATCH: i64 = 5_000;
 
 /// A token of a list.
 #[derive(Debug, sqlx::FromRow)]

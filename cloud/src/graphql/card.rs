@@ -112,10 +112,11 @@ impl CardQuery {
         #[graphql(desc = "Only this group's.")] group_id: Option<ID>,
         #[graphql(desc = "Only those that may charge at this site though it be a private one.")]
         site_id: Option<ID>,
-        #[graphql(default = 50, desc = "At most 200.")] limit: i32,
-        #[graphql(default)] offset: i32,
+        #[graphql(desc = "At most 200, 50 when left out.")] limit: Option<i32>,
+        offset: Option<i32>,
     ) -> Result<Cards> {
         let (viewer, reach) = reach(ctx, Deed::ManageCards).await?;
+        let (limit, offset) = (limit.unwrap_or(50), offset.unwrap_or(0));
         if !(0..=MAX_ROWS).contains(&i64::from(limit)) || offset < 0 {
             return Err(Fault::BadInput(format!("limit is 0 to {MAX_ROWS}, offset not below 0.")));
         }

@@ -1,10 +1,10 @@
 //! Cards added, changed, barred and removed.
 
-use async_graphql::{Context, ID, MaybeUndefined, Object};
+use async_graphql::{Context, ID, Object};
 
 use super::super::error::{Fault, Result};
+use super::super::reach;
 use super::super::scalar::Time;
-use super::super::{parse_id, reach};
 use super::{Card, Desk, IdTokenView, Wanted, about, checked_name, optional_id};
 use crate::auth::Deed;
 use crate::db::card as rows;
@@ -70,26 +70,35 @@ impl CardMutation {
         Ok(card.into())
     }
 
-    /// Changes what is given; null clears it.
+    /// Changes what is given; what is left out, or null, is kept. `neverExpires` takes its end away, `leaveGroup` its group.
+    #[expect(clippy::too_many_arguments, reason = "they are the field's")]
     async fn update_card(
         &self,
         ctx: &Context<'_>,
         id: ID,
-        name: MaybeUndefined<String>,
-        expires_at: MaybeUndefined<Time>,
-        group_id: MaybeUndefined<ID>,
+        name: Option<String>,
+        expires_at: Option<Time>,
+        group_id: Option<ID>,
+        never_expires: Option<bool>,
+        leave_group: Option<bool>,
     ) -> Result<Card> {
+        let (never_expires, leave_group) = (never_expires == Some(true), leave_group == Some(true));
+        if (expires_at.is_some() && never_expires) || (group_id.is_some() && leave_group) {
+            return Err(Fault::BadInput(
+                "Give an end or neverExpires, a group or leaveGroup, not both.".into(),
+            ));
+        }
         let mut desk = Desk::open(ctx).await?;
         let before = desk.card(&id).await?;
         let mut after = before.clone();
-        if let Some(name) = set(name) {
-            after.name = name.as_deref().map(checked_name).transpose()?.map(str::to_owned);
+        if let Some(name) = &name {
+            after.name = Some(checked_name(name)?.to_owned());
         }
-        if let Some(end) = set(expires_at) {
-            after.expires_at = end.map(|time| time.0);
+        if expires_at.is_some() || never_expires {
+            after.expires_at = expires_at.map(|time| time.0);
         }
-        if let Some(group) = set(group_id) {
-            after.group_id = group.map(|id| parse_id(&id, "groupId")).transpose()?;
+        if group_id.is_some() || leave_group {
+            after.group_id = optional_id(group_id.as_ref(), "groupId")?;
             after.organization_id = None;
         }
         match after.group_id {
@@ -154,14 +163,4 @@ async fn bar(ctx: &Context<'_>, id: &ID, barred: bool) -> Result<Card> {
     let action = if barred { "block" } else { "unblock" };
     desk.close(about(action, Some(&before), Some(&after))).await?;
     Ok(after.into())
-}
-
-/// What to set a field to, if to anything.
-#[expect(clippy::option_option, reason = "left out, null and a value are three things")]
-fn set<T>(given: MaybeUndefined<T>) -> Option<Option<T>> {
-    match given {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
-    }
 }

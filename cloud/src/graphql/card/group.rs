@@ -108,7 +108,7 @@ impl GroupMutation {
         ctx: &Context<'_>,
         id: ID,
         site_id: ID,
-        #[graphql(default = true)] allowed: bool,
+        #[graphql(desc = "True when left out.")] allowed: Option<bool>,
     ) -> Result<CardGroup> {
         let (_, operating) = reach(ctx, Deed::Operate).await?;
         let mut desk = Desk::open(ctx).await?;
@@ -117,7 +117,7 @@ impl GroupMutation {
         if !rows::site_within(&mut desk.tx, site, &operating).await? {
             return Err(Fault::no_such("Site", site));
         }
-        rows::let_in(&mut desk.tx, before.id, site, allowed).await?;
+        rows::let_in(&mut desk.tx, before.id, site, allowed.unwrap_or(true)).await?;
         let after = desk.group(before.id).await?;
         let entry = Entry { site_id: Some(site), ..about("update", Some(&before), Some(&after)) };
         desk.close(entry).await?;

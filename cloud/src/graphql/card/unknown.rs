@@ -109,19 +109,21 @@ impl UnknownCardMutation {
     }
 
     /// "The next unknown card at this station is mine": answers when one is held to the reader within these seconds (5 to
-    /// 25), and makes it the asking one's. At public stations, one's own, and those of organizations one works for.
+    /// 25, which is also the time when left out), and makes it the asking one's. At public stations, one's own, and those of
+    /// organizations where one is owner or operator.
     async fn learn_card(
         &self,
         ctx: &Context<'_>,
         charge_point_id: ID,
         name: String,
-        #[graphql(default = 25)] seconds: i32,
+        seconds: Option<i32>,
     ) -> Result<Card> {
         let name = checked_name(&name)?;
         let (viewer, reach) = reach(ctx, Deed::ManageCards).await?;
         if reach.user.is_none() {
             return Err(Fault::role());
         }
+        let seconds = seconds.unwrap_or(*LESSON_SECONDS.end());
         if !LESSON_SECONDS.contains(&seconds) {
             return Err(Fault::BadInput("seconds is 5 to 25.".into()));
         }
