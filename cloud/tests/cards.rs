@@ -341,7 +341,6 @@ async fn one_card_costs_one_part(cast: &Cast) {
     .fetch_one(cast.world.db())
     .await
     .unwrap();
-    println!("10,000 cards: {whole} bytes in {parts} parts, the largest of {largest}");
     assert_eq!(parts, 64);
     assert!(whole < 350_000 && largest < 8_000, "{whole} {largest}");
     sqlx::query("delete from id_tokens where user_id = $1")

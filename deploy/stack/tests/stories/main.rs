@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod cards;
 mod charging;
 mod crashes;
 mod foreign_topics;
