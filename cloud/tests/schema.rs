@@ -100,6 +100,11 @@ fn compare_inputs(
         if is != should && is != should.trim_end_matches('!') {
             all.push(format!("{name} is {is}, not {should}"));
         }
+        let default =
+            |it: &InputValueDefinition| it.default_value.as_ref().map(|value| value.node.to_string());
+        if default(it).is_some() && default(it) != default(found) {
+            all.push(format!("{name} has another default"));
+        }
     }
     for it in served {
         let known = wanted.iter().any(|other| other.name.node == it.name.node);
@@ -118,12 +123,18 @@ fn what_apps_rely_on_is_served() {
 
 #[test]
 fn the_comparison_finds_what_breaks() {
-    let wanted = types("type Query { a(x: Int!): Int b: String } input I { a: Int! } enum E { A B }");
+    let wanted = types("type Query { a(x: Int! = 1): Int b: String } input I { a: Int! } enum E { A B }");
     let served = types("type Query { a(x: Int!, y: Int!): Int! } input I { a: Int b: Int } enum E { A }");
     let mut broken = breaks(&wanted, &served);
     broken.sort();
     assert_eq!(
         broken,
-        ["E.B is missing", "Query.a is Int!, not Int", "Query.a.y is new and required", "Query.b is missing"]
+        [
+            "E.B is missing",
+            "Query.a is Int!, not Int",
+            "Query.a.x has another default",
+            "Query.a.y is new and required",
+            "Query.b is missing"
+        ]
     );
 }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use shared::id::StationId;
 
+use super::entity::Snapshot;
 use super::error::{Fault, Result};
 use super::scalar::Time;
 use super::user::taken;
@@ -97,7 +98,7 @@ impl OnboardingMutation {
         site_id: ID,
         stations: Vec<StationInput>,
     ) -> Result<Vec<StationCredential>> {
-        let (_, reach) = reach(ctx, Deed::Onboard).await?;
+        let (viewer, reach) = reach(ctx, Deed::Onboard).await?;
         let id = parse_id(&site_id, "siteId")?;
         if stations.len() > MAX_STATIONS {
             return Err(Fault::BadInput(format!("At most {MAX_STATIONS} stations in one call.")));
@@ -108,6 +109,7 @@ impl OnboardingMutation {
         }
         let mut tx = app(ctx).db.begin().await?;
         let site_owner = site::owned(&mut tx, id, &reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        let before = Snapshot::of_site(&mut tx, id).await?;
         for station in &prepared {
             site::set_credential(&mut tx, id, site_owner.owner_id, &station.identity, &station.stored)
                 .await
@@ -115,6 +117,7 @@ impl OnboardingMutation {
         }
         documents::refresh(&mut tx, id).await?;
         live::notify(&mut tx, &live::Hint::site(id)).await?;
+        before.log(&mut tx, viewer.id).await?;
         tx.commit().await?;
         Ok(prepared.into_iter().map(Prepared::shown).collect())
     }

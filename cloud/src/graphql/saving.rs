@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::entity::Snapshot;
 use super::error::{Fault, Result};
 use super::scalar::Float;
 use super::user::taken;
@@ -50,10 +51,11 @@ impl SavingMutation {
         let input = SiteInput::read(&input.data.0)?;
         let mut tx = app(ctx).db.begin().await?;
         let mut saving = Saving { tx: &mut tx, viewer: viewer.id, reach, touched: Hint::default() };
-        let id = saving.site(&input).await?;
+        let (id, before) = saving.site(&input).await?;
         let touched = saving.touched;
         documents::refresh(&mut tx, id).await?;
         live::notify(&mut tx, &touched).await?;
+        before.log(&mut tx, viewer.id).await?;
         tx.commit().await?;
         Ok(CustomSiteCreateResponse { site_id: Some(id.into()) })
     }
@@ -76,13 +78,16 @@ struct Site {
 }
 
 impl Saving<'_> {
-    async fn site(&mut self, input: &SiteInput) -> Result<i64> {
+    /// The site, and how it was.
+    async fn site(&mut self, input: &SiteInput) -> Result<(i64, Snapshot)> {
         let id = match input.id {
             Some(id) => id,
             None => site::insert(self.tx, self.viewer).await?,
         };
         // Locked first, so that two savings of one site come one after the other.
         site::owned(self.tx, id, &self.reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        let before = Snapshot::of_site(self.tx, id).await?;
+        let before = if input.id.is_none() { before.emptied() } else { before };
         if let Some(organization) = input.fields.organization_id
             && !site::organization_within(self.tx, organization, &self.reach).await?
         {
@@ -101,7 +106,7 @@ impl Saving<'_> {
         for charge_point in &input.charge_points {
             self.charge_point(&site, charge_point).await?;
         }
-        Ok(id)
+        Ok((id, before))
     }
 
     async fn charge_point(&mut self, site: &Site, input: &ChargePointInput) -> Result<()> {

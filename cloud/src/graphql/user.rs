@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object};
 
-use super::entity::Person;
+use super::entity::{Person, Snapshot};
 use super::error::{Fault, Result};
 use super::{app, reach};
 use crate::auth::{self, Deed, Role};
@@ -28,7 +28,8 @@ pub(super) struct UserMutation;
 impl UserMutation {
     /// Adds a person; for administrators.
     async fn create_user(&self, ctx: &Context<'_>, input: CreateUserInput) -> Result<Person> {
-        if !reach(ctx, Deed::ManageUsers).await?.1.everything {
+        let (viewer, reach) = reach(ctx, Deed::ManageUsers).await?;
+        if !reach.everything {
             return Err(Fault::role());
         }
         let role: Role = input
@@ -50,9 +51,10 @@ impl UserMutation {
         if new.username.or(new.phone).or(new.email).is_none() {
             return Err(Fault::BadInput("Give at least one of username, phone and email.".into()));
         }
-        let db = &app(ctx).db;
-        let id =
-            user::insert(&mut *db.acquire().await?, &new).await.map_err(taken("username, phone or email"))?;
+        let mut tx = app(ctx).db.begin().await?;
+        let id = user::insert(&mut tx, &new).await.map_err(taken("username, phone or email"))?;
+        Snapshot::of_nobody(id).log(&mut tx, viewer.id).await?;
+        tx.commit().await?;
         Ok(Person(id))
     }
 }

@@ -6,6 +6,7 @@ use crate::Cast;
 use crate::support::Person;
 
 pub(crate) async fn all(cast: &Cast) {
+    saving(cast).await;
     creating(cast).await;
     parents(cast).await;
     updating(cast).await;
@@ -56,6 +57,32 @@ async fn log(cast: &Cast, entity: &str) -> Vec<(String, Option<String>, Value, V
     .fetch_all(cast.world.db())
     .await
     .unwrap()
+}
+
+/// What other operations change of the entities is in the log as well.
+async fn saving(cast: &Cast) {
+    let all = async || {
+        (
+            log(cast, "Site").await.len(),
+            log(cast, "ChargePoint").await.len(),
+            log(cast, "Connector").await.len(),
+        )
+    };
+    let before = all().await;
+    let mut input = crate::full_site();
+    input["id"] = json!(cast.sites[0]);
+    let save =
+        async |input: &Value| drop(cast.owner.get(crate::SAVE, json!({"input": {"data": input}})).await);
+    save(&input).await;
+    input["chargepoints"][1]["connectors"][0]["power"] = json!(55);
+    save(&input).await;
+    let entry = log(cast, "Connector").await.pop().unwrap();
+    assert_eq!((entry.0.as_str(), &entry.2["power"], &entry.3["power"]), ("update", &json!(50), &json!(55)));
+    input["chargepoints"][1]["connectors"][0]["power"] = json!(50);
+    save(&input).await;
+    assert_eq!(all().await, (before.0, before.1, before.2 + 2), "what changed, and nothing else");
+    let made = log(cast, "Site").await;
+    assert!(made.iter().any(|entry| entry.0 == "create" && entry.3["name"] == "Full"));
 }
 
 async fn creating(cast: &Cast) {

@@ -42,6 +42,7 @@ pub(super) use person::Person;
 use plan::failed;
 use read::Answered;
 pub(super) use watch::{CursorQuery, Log};
+pub(super) use write::Snapshot;
 
 /// The reading part of the root.
 #[derive(Default)]

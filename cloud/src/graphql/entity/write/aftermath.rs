@@ -136,7 +136,8 @@ impl Change {
         self.entity.field("priceUnit").is_some() && PRICED_BY.into_iter().any(differs)
     }
 
-    fn entry(&self, actor: i64) -> audit::Entry<'_> {
+    /// For the log.
+    pub(super) fn entry(&self, actor: i64) -> audit::Entry<'_> {
         let action = match (&self.before, &self.after) {
             (None, _) => "create",
             (Some(_), Some(_)) => "update",

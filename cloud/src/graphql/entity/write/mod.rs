@@ -9,6 +9,7 @@ mod cells;
 mod link;
 mod rows;
 mod rules;
+mod snapshot;
 
 use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::Field as Asked;
@@ -27,6 +28,7 @@ use crate::graphql::error::{Fault, Result};
 use crate::graphql::{app, parse_id, reach};
 use cells::{Cells, Use};
 use rows::Which;
+pub(in crate::graphql) use snapshot::Snapshot;
 
 /// Rows that one call makes, changes, links or deletes.
 const MAX_MANY: usize = 1_000;

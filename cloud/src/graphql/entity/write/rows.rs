@@ -75,12 +75,22 @@ pub(super) async fn records(
     entity: &'static Entity,
     ids: &[i64],
 ) -> sqlx::Result<HashMap<i64, Json>> {
+    records_by(tx, entity, "id", ids).await
+}
+
+/// The same, by another column.
+pub(super) async fn records_by(
+    tx: &mut PgConnection,
+    entity: &'static Entity,
+    column: &'static str,
+    values: &[i64],
+) -> sqlx::Result<HashMap<i64, Json>> {
     let (id, record) = (entity.sql("id"), record(entity));
     let mut sql = QueryBuilder::<Postgres>::new(format!(
         "select {id}, {record} from {} {}",
         entity.table, entity.alias
     ));
-    sql.push(format_args!(" where {id} = any(")).push_bind(ids.to_vec()).push(")");
+    sql.push(format_args!(" where {} = any(", entity.sql(column))).push_bind(values.to_vec()).push(")");
     let rows: Vec<(i64, Column<Json>)> = sql.build_query_as().fetch_all(tx).await?;
     Ok(rows.into_iter().map(|(id, row)| (id, row.0)).collect())
 }
