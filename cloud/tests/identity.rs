@@ -218,6 +218,19 @@ async fn what_one_claims_is_not_ones_own(here: &Replica) {
     assert_ne!(me["me"]["id"], "900");
     assert_eq!(here.count("select count(*) from users where id = 900 and email is null").await, 1);
 
+    // What one shows to be one's own is.
+    let confirm = "mutation($input: ConfirmContactInput!) { confirmContact(input: $input) }";
+    let code = here.code(json!({"phone": "+14155550199"})).await;
+    let contact = |code: &str| json!({"input": {"phone": "+1 415 555 0199", "code": code}});
+    assert_eq!(here.with(&login).refused(confirm, contact(&not(&code))).await.0, WRONG_CODE);
+    here.with(&login).get(confirm, contact(&code)).await;
+    let code = here.code(json!({"phone": "+14155550199"})).await;
+    let by_phone = here.login(json!({"phone": "+14155550199", "code": code})).await;
+    assert_eq!(here.with(&by_phone).get(ME, json!({})).await["me"]["id"], me["me"]["id"]);
+    let code = here.code(json!({"email": "ann@example.com"})).await;
+    let taken = json!({"input": {"email": "ann@example.com", "code": code}});
+    assert!(here.with(&login).refused(confirm, taken).await.0.contains("Another account"));
+
     here.run("update users set is_active = false where email = 'victim@example.com'").await;
     let code = here.code(json!({"email": "victim@example.com"})).await;
     let (text, _) = here.refused_login(json!({"email": "victim@example.com", "code": code})).await;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::sign_in::of_user;
 use super::{Auth, Contact, Refusal, Role, Tokens, limits, password};
 use crate::courier::Message;
 use crate::db::user::{self, Account, NewUser};
@@ -46,10 +47,43 @@ impl Auth {
         code: &str,
         from: IpAddr,
     ) -> Result<Tokens, Refusal> {
-        let (mut tx, account) = self.prove(contact, code, from).await?;
+        let (mut tx, account) = self.prove_account(contact, code, from).await?;
         let tokens = self.sign_in(&mut tx, account).await?;
         tx.commit().await?;
         Ok(tokens)
+    }
+
+    /// Counts an invitation, which may make an account.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn admit_invitation(&self, user: i64, from: IpAddr) -> Result<(), Refusal> {
+        limits::INVITATIONS.admit(&self.db, &user.to_string(), from).await
+    }
+
+    /// Enters into somebody's record the address or number that the code was sent to: from then on he signs in with it.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn confirm_contact(
+        &self,
+        user: i64,
+        contact: &Contact,
+        code: &str,
+        from: IpAddr,
+    ) -> Result<(), Refusal> {
+        let mut tx = self.prove(contact, code, from).await?;
+        if user::by_contact(&mut tx, contact).await?.is_some_and(|other| other.id != user) {
+            return Err(Refusal::Taken);
+        }
+        user::take_contact_away(&mut tx, contact).await?;
+        user::set_contact(&mut tx, user, contact).await?;
+        let entry = audit::Entry {
+            after: Some(serde_json::json!({ "contact": contact.as_str() })),
+            ..of_user(user, Some(user), "confirm contact")
+        };
+        audit::write(&mut tx, &entry).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Sets the password of whom the code was sent to, ends all that he was signed in with, and signs him in.
@@ -63,20 +97,36 @@ impl Auth {
         password: &str,
         from: IpAddr,
     ) -> Result<Tokens, Refusal> {
-        let (mut tx, account) = self.prove(contact, code, from).await?;
+        let (mut tx, account) = self.prove_account(contact, code, from).await?;
         let hash = password::hash(password).await?;
         let tokens = self.replace_password(&mut tx, account, &hash).await?;
         tx.commit().await?;
         Ok(tokens)
     }
 
-    /// The account of whom the code was sent to. The code is spent when the transaction commits.
-    async fn prove(
+    /// The account of whom the code was sent to.
+    async fn prove_account(
         &self,
         contact: &Contact,
         code: &str,
         from: IpAddr,
     ) -> Result<(Transaction<'static, Postgres>, Account), Refusal> {
+        let mut tx = self.prove(contact, code, from).await?;
+        let account = find_or_create(&mut tx, contact, None).await?;
+        if !account.is_active {
+            tx.commit().await?;
+            return Err(Refusal::Deactivated);
+        }
+        Ok((tx, account))
+    }
+
+    /// Is it the code that was sent there? It is spent when the transaction commits.
+    async fn prove(
+        &self,
+        contact: &Contact,
+        code: &str,
+        from: IpAddr,
+    ) -> Result<Transaction<'static, Postgres>, Refusal> {
         let code = code.trim();
         if code.len() != DIGITS || !code.bytes().all(|it| it.is_ascii_digit()) {
             return Err(Refusal::WrongCode);
@@ -94,17 +144,17 @@ impl Auth {
         if !login_code::spend(&mut tx, contact.as_str(), &stored).await? {
             return Err(Refusal::WrongCode);
         }
-        let account = find_or_create(&mut tx, contact).await?;
-        if !account.is_active {
-            tx.commit().await?;
-            return Err(Refusal::Deactivated);
-        }
-        Ok((tx, account))
+        Ok(tx)
     }
 }
 
 /// Whose address or number it is. A record of somebody who only claims it loses it to the one who showed that it is his.
-async fn find_or_create(tx: &mut PgConnection, contact: &Contact) -> Result<Account, Refusal> {
+/// `by` is who makes an account for somebody else; he does himself otherwise.
+pub(crate) async fn find_or_create(
+    tx: &mut PgConnection,
+    contact: &Contact,
+    by: Option<i64>,
+) -> Result<Account, Refusal> {
     if let Some(account) = user::by_contact(&mut *tx, contact).await? {
         return Ok(account);
     }
@@ -118,7 +168,7 @@ async fn find_or_create(tx: &mut PgConnection, contact: &Contact) -> Result<Acco
     let new = NewUser { phone, email, role: role.name(), ..NewUser::default() };
     let id = user::insert(&mut *tx, &new).await?;
     let entry = audit::Entry {
-        actor: Some(id),
+        actor: by.or(Some(id)),
         action: "create",
         entity: "User",
         row_id: Some(id.to_string()),

@@ -29,6 +29,9 @@ pub(super) const CODES_TRIED: Limit =
 /// Codes sent.
 pub(super) const CODES_SENT: Limit =
     Limit { what: "code sent", per_account: 5, per_address: 60, within: Duration::from_mins(10) };
+/// Members added by one person.
+pub(super) const INVITATIONS: Limit =
+    Limit { what: "invitation", per_account: 60, per_address: 120, within: HOUR };
 
 const HOUR: Duration = Duration::from_hours(1);
 

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use super::keys::KeySet;
 use super::sign_in::of_user;
 use super::throttle::Throttle;
-use super::{Refusal, Tokens, Viewer, jwt, limits, password};
+use super::{Refusal, Tokens, Viewer, api_key, jwt, limits, password};
 use crate::clock;
 use crate::config::Config;
 use crate::courier::Courier;
@@ -95,6 +95,9 @@ impl Auth {
     /// # Errors
     /// When the database does not answer.
     pub async fn viewer(&self, token: &str) -> anyhow::Result<Option<Viewer>> {
+        if api_key::is_key(token) {
+            return self.program(token).await;
+        }
         let Some(claims) = jwt::verify(token, &self.keys, clock::utc().timestamp()) else { return Ok(None) };
         let standing = user::standing(&self.db, claims.sub, Some(claims.sid)).await?;
         Ok(standing.filter(|it| it.is_active && it.token_version == claims.ver).and_then(|it| {

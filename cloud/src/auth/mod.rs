@@ -3,6 +3,7 @@
 //! [`Auth`] turns a password or a one-time code into [`Tokens`] and an access token back into a [`Viewer`]; [`Viewer::reach`] is the only place
 //! that says which role may do what to which rows. Everything else asks it.
 
+pub(crate) mod api_key;
 mod caller;
 mod code;
 mod contact;
@@ -18,6 +19,7 @@ pub(crate) mod throttle;
 mod viewer;
 
 pub use caller::Caller;
+pub(crate) use code::find_or_create;
 pub use contact::Contact;
 pub use login::{Auth, Credentials};
 pub use password::hash as hash_password;

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// He is who he says, and may not sign in.
     #[error("deactivated")]
     Deactivated,
+    /// Somebody else signs in with this address or number.
+    #[error("taken")]
+    Taken,
     /// The refresh token is unknown, spent, or its sign-in ended.
     #[error("signed out")]
     SignedOut,

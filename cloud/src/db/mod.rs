@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod alarm;
+pub mod api_key;
 pub mod audit;
 pub mod bill;
 pub mod card;
@@ -15,6 +16,7 @@ pub mod limit;
 pub mod list;
 pub mod login_code;
 pub mod map;
+pub mod member;
 pub mod projection;
 pub mod quarantine;
 pub mod record;

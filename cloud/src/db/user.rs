@@ -141,6 +141,23 @@ pub async fn take_contact_away(db: &mut PgConnection, contact: &Contact) -> sqlx
     sqlx::query_scalar(query).bind(contact.as_str()).fetch_optional(db).await
 }
 
+/// Enters an address or number that was proved.
+///
+/// # Errors
+/// When the database does not answer, or somebody else has it.
+pub async fn set_contact(db: &mut PgConnection, id: i64, contact: &Contact) -> sqlx::Result<()> {
+    let query = match contact {
+        Contact::Phone(_) => {
+            "update users set phone = $2, phone_proved = true, updated_at = now() where id = $1"
+        }
+        Contact::Email(_) => {
+            "update users set email = $2, email_proved = true, updated_at = now() where id = $1"
+        }
+    };
+    sqlx::query(query).bind(id).bind(contact.as_str()).execute(db).await?;
+    Ok(())
+}
+
 /// Sets a password.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //!
 //! Lists without paging are capped (`MAX_ROWS`).
 
+mod api_key;
 mod bill;
 mod booking;
 mod card;
@@ -19,6 +20,7 @@ mod filter;
 mod history;
 mod live;
 mod map;
+mod member;
 mod onboarding;
 mod progress;
 mod request;
@@ -61,6 +63,8 @@ pub struct Query(
     history::HistoryQuery,
     onboarding::OnboardingQuery,
     command::CommandQuery,
+    member::MemberQuery,
+    api_key::ApiKeyQuery,
     card::CardQuery,
     card::GroupQuery,
     card::UnknownCardQuery,
@@ -83,6 +87,8 @@ pub struct Mutation(
     command::CommandMutation,
     charging::ChargingMutation,
     booking::BookingMutation,
+    member::MemberMutation,
+    api_key::ApiKeyMutation,
 );
 
 /// What can be watched.

@@ -37,6 +37,14 @@ pub(super) struct LoginInput {
     code: Option<String>,
 }
 
+/// An address or number, and the code that was sent there.
+#[derive(InputObject)]
+pub(super) struct ConfirmContactInput {
+    phone: Option<String>,
+    email: Option<String>,
+    code: String,
+}
+
 /// A password to be, and the code that shows who sets it.
 #[derive(InputObject)]
 pub(super) struct ResetPasswordInput {
@@ -128,6 +136,17 @@ impl SignInMutation {
         })
     }
 
+    /// Enters a phone number or email address into one's own record, with the code that `sendCodeLogin` sent there: from then
+    /// on one signs in with it. One that was only written there (`updateOneUser`) goes to whoever shows that it is his.
+    async fn confirm_contact(&self, ctx: &Context<'_>, input: ConfirmContactInput) -> Result<bool> {
+        let viewer = person(ctx).await?;
+        let contact = contact(input.phone.as_deref(), input.email.as_deref())?;
+        let caller = ctx.data_unchecked::<Caller>();
+        let confirmed =
+            caller.auth().confirm_contact(viewer.id, &contact, &input.code, caller.address()).await;
+        confirmed.map(|()| true).map_err(told)
+    }
+
     /// Sets a password with a one-time code from `sendCodeLogin`, and signs out everywhere else.
     async fn reset_password(&self, ctx: &Context<'_>, input: ResetPasswordInput) -> Result<LoginResponse> {
         let new = checked_password(&input.new_password)?;
@@ -155,19 +174,19 @@ impl From<Tokens> for LoginResponse {
 }
 
 /// Who asks, if it is a person: a program with a key has no password and no sign-ins.
-async fn person(ctx: &Context<'_>) -> Result<Viewer> {
+pub(super) async fn person(ctx: &Context<'_>) -> Result<Viewer> {
     let viewer = viewer(ctx).await?;
     if viewer.role == Role::Service {
-        return Err(Fault::Forbidden("This is for people: an API key is revoked with revokeApiKey.".into()));
+        return Err(Fault::Forbidden("This is for people, not for programs with an API key.".into()));
     }
     Ok(viewer)
 }
 
-fn contact(phone: Option<&str>, email: Option<&str>) -> Result<Contact> {
+pub(super) fn contact(phone: Option<&str>, email: Option<&str>) -> Result<Contact> {
     Contact::choose(phone, email).map_err(Fault::BadInput)
 }
 
-fn told(refusal: Refusal) -> Fault {
+pub(super) fn told(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::Wrong => Fault::Denied("Incorrect username or password!".into()),
         Refusal::WrongCode => Fault::Denied("Incorrect verification code!".into()),
@@ -175,6 +194,10 @@ fn told(refusal: Refusal) -> Fault {
             Fault::Denied("This account is deactivated: ask whoever runs this service.".into())
         }
         Refusal::SignedOut => Fault::Denied("This refresh token is no longer good: sign in again.".into()),
+        Refusal::Taken => Fault::BadInput(
+            "Another account signs in with it: sign in there and put something else in its place first."
+                .into(),
+        ),
         Refusal::Wait(time) => Fault::TooMany(time),
         Refusal::Undelivered(undelivered) => undelivered_code(&undelivered),
         Refusal::Broken(error) => Fault::Internal(error),
