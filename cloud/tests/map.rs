@@ -310,7 +310,16 @@ async fn who_comes_back_with_a_cursor_hears_what_he_missed(postgres: &stack::pos
     let paris = json!({"boundingBox": {"west": 2, "south": 48, "east": 3, "north": 49}});
     let (seen, _) = world.watch(paris, true, Some(&cursor)).hear().await;
     assert!(seen.contains(&(2, 0, 1)) && !seen.iter().any(|(site, ..)| *site == 3), "{seen:?}");
-    // A query gives a cursor as well.
+    // A query is never behind, whoever keeps the whole map, and gives a cursor as well.
+    for (status, free) in [("Charging", 0), ("Available", 1)] {
+        sqlx::query("update connectors set status_name = $1 where id = 31")
+            .bind(status)
+            .execute(&world.app.db)
+            .await
+            .unwrap();
+        let rows = world.markers(json!({})).await;
+        assert_eq!(rows.iter().find(|row| row["siteid"] == 3).unwrap()["available"], free);
+    }
     let listed = world.markers(json!({})).await;
     let cursor = listed.last().unwrap()["cursor"].as_str().unwrap().to_owned();
     world.change("update connectors set status_name = 'Available' where id = 31").await;

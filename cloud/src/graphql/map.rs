@@ -3,24 +3,23 @@
 //! All connectors of all sites are shown, as ever; `onlyPublic` leaves out those of charge points that are not for everybody.
 
 mod input;
+mod place;
 mod room;
 
-use std::sync::LazyLock;
-
-use async_graphql::indexmap::IndexMap;
-use async_graphql::{Context, Name, Object, SimpleObject, Subscription, Value};
+use async_graphql::{Context, Object, SimpleObject, Subscription, Value};
 use futures_util::StreamExt as _;
 
 use super::app;
 use super::error::Result;
 use super::live::{self, Live};
 use super::request::Root;
-use super::rows::{Flat, Rows, optional};
-use super::scalar::{Float, JsonValue};
+use super::rows::{self, Flat, Rows, optional};
+use super::scalar::Float;
 use crate::App;
 use crate::db::map::{self, ConnectorFilter, ConnectorGroup, Marker, MarkerFilter};
 use crate::db::site_change::Cursor;
 use input::{InputFilterMarkersDto, InputFilterSiteDto};
+use place::Place;
 pub(super) use room::Rooms;
 use room::Told;
 
@@ -36,7 +35,7 @@ pub(super) fn is_same_for_all(root: &Root) -> bool {
 pub(super) struct ConnectorsOnMarkerResponse {
     siteid: Float,
     /// GeoJSON.
-    location: JsonValue,
+    location: Place,
     /// Connectors that are Available or Preparing.
     available: Option<Float>,
     /// 0 in a delta: the site is not on this map any more.
@@ -69,7 +68,7 @@ impl Flat for ConnectorsOnMarkerResponse {
     fn value(&self, field: &str) -> Value {
         match field {
             "siteid" => self.siteid.into(),
-            "location" => self.location.0.clone(),
+            "location" => self.location.value(),
             "available" => optional(self.available),
             "total" => optional(self.total),
             "name" => optional(self.name.as_deref()),
@@ -77,6 +76,21 @@ impl Flat for ConnectorsOnMarkerResponse {
             "distance" => optional(self.distance),
             "cursor" => optional(self.cursor.as_deref()),
             _ => Value::Null,
+        }
+    }
+
+    fn write(&self, field: &str, out: &mut Vec<u8>) {
+        let number = |out: &mut Vec<u8>, number: Option<Float>| match number {
+            Some(number) => number.write(out),
+            None => out.extend_from_slice(b"null"),
+        };
+        match field {
+            "siteid" => self.siteid.write(out),
+            "location" => self.location.write(out),
+            "available" => number(out, self.available),
+            "total" => number(out, self.total),
+            "distance" => number(out, self.distance),
+            texts => rows::leaf(out, &self.value(texts)),
         }
     }
 }
@@ -109,13 +123,17 @@ impl MapQuery {
         ctx: &Context<'_>,
         input: InputFilterMarkersDto,
     ) -> Result<Rows<ConnectorsOnMarkerResponse>> {
-        let db = &app(ctx).db;
-        let filter = input.filter(db).await?;
+        let app = app(ctx);
+        let filter = input.filter(&app.db).await?;
         let asked = |field| ctx.look_ahead().field(field).exists();
+        let texts = asked("name") || asked("address");
+        if let Some(told) = room::fresh(ctx.data_unchecked(), app, &filter).await? {
+            return Ok(shown(told.markers.iter().map(AsRef::as_ref), &filter, texts, Some(told.cursor)));
+        }
         // Before the markers: a cursor may be too old, never too new.
-        let cursor = if asked("cursor") { Some(Cursor::now(db).await?) } else { None };
-        let markers = map::markers(db, &filter, asked("name") || asked("address")).await?;
-        Ok(shown(markers.iter(), &filter, cursor))
+        let cursor = if asked("cursor") { Some(Cursor::now(&app.db).await?) } else { None };
+        let markers = map::markers(&app.db, &filter, texts).await?;
+        Ok(shown(markers.iter(), &filter, texts, cursor))
     }
 
     /// A site's connectors that pass the filter, by type, power and price.
@@ -154,8 +172,11 @@ impl MapSubscription {
         } else {
             room::wholes(rooms, app, filter).await?.boxed()
         };
-        let rows =
-            move |told: Told| shown(told.markers.iter().map(AsRef::as_ref), &shown_by, Some(told.cursor));
+        let asked = |field| ctx.look_ahead().field(field).exists();
+        let texts = asked("name") || asked("address");
+        let rows = move |told: Told| {
+            shown(told.markers.iter().map(AsRef::as_ref), &shown_by, texts, Some(told.cursor))
+        };
         Ok(told.map(move |told| Ok(rows(told))).boxed())
     }
 
@@ -184,15 +205,16 @@ impl MapSubscription {
 fn shown<'a>(
     markers: impl Iterator<Item = &'a Marker>,
     filter: &MarkerFilter,
+    texts: bool,
     cursor: Option<Cursor>,
 ) -> Rows<ConnectorsOnMarkerResponse> {
     let row = |marker: &Marker| ConnectorsOnMarkerResponse {
         siteid: marker.site_id.into(),
-        location: point(marker.lon, marker.lat),
+        location: Place { lon: Float(marker.lon), lat: Float(marker.lat) },
         available: Some(marker.available.into()),
         total: Some(marker.total.into()),
-        name: marker.name.clone(),
-        address: marker.address.clone(),
+        name: if texts { marker.name.clone() } else { None },
+        address: if texts { marker.address.clone() } else { None },
         distance: filter.near.map(|near| Float(near.distance(marker.lon, marker.lat))),
         cursor: None,
     };
@@ -225,15 +247,3 @@ fn kinds(groups: Vec<ConnectorGroup>) -> Rows<SiteResponse> {
     });
     Rows(shown.collect())
 }
-
-/// A site's place as GeoJSON.
-fn point(lon: f64, lat: f64) -> JsonValue {
-    let coordinates = Value::List(vec![Float(lon).into(), Float(lat).into()]);
-    JsonValue(Value::Object(IndexMap::from([
-        (TYPE.clone(), Value::from("Point")),
-        (COORDINATES.clone(), coordinates),
-    ])))
-}
-
-static TYPE: LazyLock<Name> = LazyLock::new(|| Name::new("type"));
-static COORDINATES: LazyLock<Name> = LazyLock::new(|| Name::new("coordinates"));

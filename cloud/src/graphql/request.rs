@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::parser::{self, parse_query};
 use async_graphql::{ErrorExtensionValues, Pos, Request, Response, ServerError, Variables};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::coerce::{Inputs, operation};
+use super::rows;
 
 /// Aliases in one document: more are only good for asking the same thing a hundred times.
 pub(super) const MAX_ALIASES: usize = 30;
@@ -134,17 +135,26 @@ fn write(
     errors: &[ServerError],
     extensions: &BTreeMap<String, async_graphql::Value>,
 ) -> Reply {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        errors: &'a [ServerError],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a async_graphql::Value>,
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        extensions: &'a BTreeMap<String, async_graphql::Value>,
-    }
     count(errors);
-    let body = serde_json::to_string(&Body { errors, data, extensions }).expect("GraphQL values are JSON");
+    let mut body = Vec::new();
+    let mut part = |name: &str, write: &dyn Fn(&mut Vec<u8>)| {
+        body.push(if body.is_empty() { b'{' } else { b',' });
+        body.extend_from_slice(name.as_bytes());
+        write(&mut body);
+    };
+    if !errors.is_empty() {
+        part("\"errors\":", &|out| serde_json::to_writer(out, errors).expect("errors are JSON"));
+    }
+    if let Some(data) = data {
+        part("\"data\":", &|out| rows::write(out, data));
+    }
+    if !extensions.is_empty() {
+        part("\"extensions\":", &|out| {
+            serde_json::to_writer(out, extensions).expect("GraphQL values are JSON")
+        });
+    }
+    body.push(b'}');
+    let body = String::from_utf8(body).expect("JSON is UTF-8");
     Reply { status, body, refused: data.is_none() }
 }
 

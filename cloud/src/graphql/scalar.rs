@@ -30,6 +30,13 @@ impl Float {
     }
 }
 
+impl Float {
+    /// As JSON, without a value in between.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        serde_json::to_writer(out, &self.value()).expect("numbers are JSON");
+    }
+}
+
 impl From<i64> for Float {
     /// Ids and counts: exact up to 2⁵³, as for every app that reads them as a double.
     #[expect(clippy::cast_precision_loss, reason = "the API's numbers are doubles")]

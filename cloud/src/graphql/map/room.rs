@@ -4,6 +4,9 @@
 //! once for everybody, and each room asks of these few sites alone whether they pass its filter; who watches another part of
 //! the map hears nothing. (Only with a limit can a change bring in a site that did not change; then the room reads again.)
 //!
+//! A query for the whole map goes through such a room as well; it does not wait for the hub but looks for changes itself, so it
+//! is never behind.
+//!
 //! The markers are a persistent map: a watcher keeps the state that he was told of, for next to nothing, and is told the
 //! difference to the newest one. So a slow watcher holds up nobody, queues nothing, and misses nothing: his next difference
 //! is only larger. Who comes back with a cursor is told of the sites that changed behind it (`db::site_change`), and from
@@ -23,13 +26,17 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::App;
 use crate::db::map::{self, Marker, MarkerFilter};
-use crate::db::site_change::Cursor;
+use crate::db::site_change::{Cursor, Stamp};
 use crate::graphql::error::{Fault, Result};
 use crate::graphql::live::GAP;
 use crate::live::{self, SitesChanged};
 
 /// How often a room looks whether anybody is left in it.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// How long the whole map is kept when nobody watches it: it is asked for all the time.
+const LINGER: Duration = Duration::from_secs(60);
+/// Rooms up to which a mere query may open one.
+const UNWATCHED: usize = 8;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a watcher is told.
@@ -97,6 +104,19 @@ pub(super) async fn deltas(
     }))
 }
 
+/// The markers of the whole map as they are now: those of its room, and what changed since that state read anew. So the cost is
+/// that of the changes. `None`: the room would be one too many.
+pub(super) async fn fresh(rooms: &Rooms, app: &App, filter: &MarkerFilter) -> Result<Option<Told>> {
+    if !rooms.has_room_for(filter) {
+        return Ok(None);
+    }
+    let watcher = Watcher::enter(rooms, app, filter.clone()).await?;
+    let mut state = watcher.room.borrow().clone();
+    let Some((cursor, stamps)) = state.cursor.since(&app.db).await? else { return Ok(None) };
+    watcher.catch_up(&mut state, cursor, &stamps).await?;
+    Ok(Some(Told { markers: state.markers.values().cloned().collect(), cursor }))
+}
+
 /// Somebody in a room.
 struct Watcher {
     rooms: Rooms,
@@ -140,25 +160,35 @@ impl Watcher {
         }
         let cursor: Cursor = after.parse().map_err(|_| stale())?;
         let (cursor, stamps) = cursor.since(&self.app.db).await?.ok_or_else(stale)?;
-        let mut missed = Vec::new();
+        self.catch_up(state, cursor, &stamps).await
+    }
+
+    /// Reads the stamped sites into a state. Returns what may have changed by that.
+    async fn catch_up(
+        &self,
+        state: &mut State,
+        cursor: Cursor,
+        stamps: &[Stamp],
+    ) -> Result<Vec<Arc<Marker>>> {
+        let mut changed = Vec::new();
         for stamps in stamps.chunks(live::AT_ONCE) {
             let ids: Vec<i64> = stamps.iter().map(|stamp| stamp.site_id).collect();
             let now = SitesChanged::read(&self.app.db, &ids, cursor).await?;
-            missed.extend(now.sites.iter().filter_map(|site| self.filter.marker(site)).map(Arc::new));
+            changed.extend(now.sites.iter().filter_map(|site| self.filter.marker(site)).map(Arc::new));
         }
-        for marker in &missed {
+        for marker in &changed {
             state.markers.insert(marker.site_id, Arc::clone(marker));
         }
-        let shown: HashSet<i64> = missed.iter().map(|marker| marker.site_id).collect();
+        let shown: HashSet<i64> = changed.iter().map(|marker| marker.site_id).collect();
         for stamp in stamps.iter().filter(|stamp| !shown.contains(&stamp.site_id)) {
             let last = state.markers.remove(&stamp.site_id);
             // After a mere change of status it was not on his map before either, unless that is about statuses.
             if stamp.reshaped || self.filter.only_available {
-                missed.push(gone(stamp.site_id, last.as_deref()));
+                changed.push(gone(stamp.site_id, last.as_deref()));
             }
         }
         state.cursor = cursor;
-        Ok(missed)
+        Ok(changed)
     }
 }
 
@@ -168,6 +198,12 @@ fn stale() -> Fault {
 }
 
 impl Rooms {
+    /// Only the whole map is worth a room that nobody watches, and only a few of them are worth their memory.
+    fn has_room_for(&self, filter: &MarkerFilter) -> bool {
+        let rooms = self.0.lock().expect(UNPOISONED);
+        !filter.names_a_place() && (rooms.len() < UNWATCHED || rooms.contains_key(&format!("{filter:?}")))
+    }
+
     async fn room(&self, app: &App, filter: &MarkerFilter) -> Result<Room> {
         let key = format!("{filter:?}");
         let door = Arc::clone(self.0.lock().expect(UNPOISONED).entry(key.clone()).or_default());
@@ -203,6 +239,8 @@ struct Keeper {
 
 impl Keeper {
     async fn run(self, mut changes: Receiver<Arc<SitesChanged>>, rooms: Rooms, key: String) {
+        let linger = if self.filter.names_a_place() { Duration::ZERO } else { LINGER };
+        let mut watched = Instant::now();
         loop {
             tokio::select! {
                 change = changes.recv() => match change {
@@ -213,9 +251,11 @@ impl Keeper {
                 },
                 () = sleep(LOOK_AROUND) => {}
             }
-            // The door itself holds one receiver.
             let mut rooms = rooms.0.lock().expect(UNPOISONED);
-            if self.tell.receiver_count() <= 1 {
+            // The door itself holds one receiver.
+            if self.tell.receiver_count() > 1 {
+                watched = Instant::now();
+            } else if watched.elapsed() >= linger {
                 rooms.remove(&key);
                 return;
             }
