@@ -33,10 +33,12 @@ create table login_codes (
 
 -- One per login: ending it ends its access token and all its refresh tokens.
 create table sign_ins (
-    id          uuid primary key,
-    user_id     bigint not null references users on delete cascade,
-    created_at  timestamptz not null default now(),
-    expires_at  timestamptz not null
+    id             uuid primary key,
+    user_id        bigint not null references users on delete cascade,
+    -- the user's when it began: raising that ends it
+    token_version  integer not null,
+    created_at     timestamptz not null default now(),
+    expires_at     timestamptz not null
 );
 create index sign_ins_user on sign_ins (user_id);
 create index sign_ins_expiry on sign_ins (expires_at);

@@ -331,6 +331,9 @@ async fn staying_signed_in() {
     assert!(!signed_in(&phone).await && !signed_in(&laptop).await);
     assert!(refresh(&laptop["refreshToken"]).await.get("errors").is_some());
 
+    let ended = login().await;
+    here.run("update users set token_version = token_version + 1").await;
+    assert!(!signed_in(&ended).await && refresh(&ended["refreshToken"]).await.get("errors").is_some());
     let late = login().await;
     here.run("update sign_ins set expires_at = now()").await;
     assert!(!signed_in(&late).await && refresh(&late["refreshToken"]).await.get("errors").is_some());

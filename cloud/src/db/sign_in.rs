@@ -24,7 +24,8 @@ pub enum Worth {
 pub async fn begin(tx: &mut PgConnection, user: i64, days: i32) -> sqlx::Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query(
-        "insert into sign_ins (id, user_id, expires_at) values ($1, $2, now() + make_interval(days => $3))",
+        "insert into sign_ins (id, user_id, token_version, expires_at)
+         select $1, id, token_version, now() + make_interval(days => $3) from users where id = $2",
     )
     .bind(id)
     .bind(user)
@@ -53,8 +54,9 @@ pub async fn add_token(tx: &mut PgConnection, sign_in: Uuid, digest: &[u8]) -> s
 /// When the database does not answer.
 pub async fn judge(tx: &mut PgConnection, digest: &[u8]) -> sqlx::Result<Option<Worth>> {
     let sign_in: Option<(Uuid, i64)> = sqlx::query_as(
-        "select id, user_id from sign_ins
-         where id = (select sign_in from refresh_tokens where token_hash = $1) and expires_at > now() for update",
+        "select s.id, s.user_id from sign_ins s join users u on u.id = s.user_id and u.token_version = s.token_version
+         where s.id = (select sign_in from refresh_tokens where token_hash = $1) and s.expires_at > now()
+         for update of s",
     )
     .bind(digest)
     .fetch_optional(&mut *tx)
