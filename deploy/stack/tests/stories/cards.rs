@@ -104,10 +104,8 @@ fn charger(story: &Story) -> Station {
 async fn tapped(charger: &Station) -> bool {
     let mut events = charger.events().await;
     charger.tap(1, CARD).await.unwrap();
-    let answer = |event: &Event| match event {
-        Event::Authorised { accepted, .. } => Some(*accepted),
-        _ => None,
-    };
+    let answer =
+        |event: &Event| if let Event::Authorised { accepted, .. } = event { Some(*accepted) } else { None };
     events.find(SOON, answer).await.unwrap()
 }
 
