@@ -35,7 +35,7 @@ use crate::live::{self, SitesChanged};
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// How long the whole map is kept when nobody watches it: it is asked for all the time.
 const LINGER: Duration = Duration::from_secs(60);
-/// Rooms up to which a mere query may open one.
+/// Rooms of the whole map up to which a mere query may open one.
 const UNWATCHED: usize = 8;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,9 @@ struct State {
 }
 
 type Room = watch::Receiver<State>;
-type Doors = Arc<Mutex<HashMap<String, Arc<OnceCell<Room>>>>>;
+type Doors = Arc<Mutex<HashMap<Key, Arc<OnceCell<Room>>>>>;
+/// Is it the whole map, and through which filter.
+type Key = (bool, String);
 
 /// The rooms of a replica, by what is watched in them.
 #[derive(Clone, Default)]
@@ -201,11 +203,12 @@ impl Rooms {
     /// Only the whole map is worth a room that nobody watches, and only a few of them are worth their memory.
     fn has_room_for(&self, filter: &MarkerFilter) -> bool {
         let rooms = self.0.lock().expect(UNPOISONED);
-        !filter.names_a_place() && (rooms.len() < UNWATCHED || rooms.contains_key(&format!("{filter:?}")))
+        let wholes = rooms.keys().filter(|(whole, _)| *whole).count();
+        !filter.names_a_place() && (wholes < UNWATCHED || rooms.contains_key(&key(filter)))
     }
 
     async fn room(&self, app: &App, filter: &MarkerFilter) -> Result<Room> {
-        let key = format!("{filter:?}");
+        let key = key(filter);
         let door = Arc::clone(self.0.lock().expect(UNPOISONED).entry(key.clone()).or_default());
         let open = door.get_or_try_init(async || {
             // In this order, so that nothing falls between the two.
@@ -218,6 +221,10 @@ impl Rooms {
         });
         open.await.cloned()
     }
+}
+
+fn key(filter: &MarkerFilter) -> Key {
+    (!filter.names_a_place(), format!("{filter:?}"))
 }
 
 const UNPOISONED: &str = "no code panics while holding it";
@@ -238,7 +245,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self, mut changes: Receiver<Arc<SitesChanged>>, rooms: Rooms, key: String) {
+    async fn run(self, mut changes: Receiver<Arc<SitesChanged>>, rooms: Rooms, key: Key) {
         let linger = if self.filter.names_a_place() { Duration::ZERO } else { LINGER };
         let mut watched = Instant::now();
         loop {
