@@ -19,6 +19,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
@@ -29,6 +30,8 @@ use crate::{App, gateways};
 
 const PATH: &str = "/graphql";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A UUID has 36, a trace of a cloud provider up to 100.
+const MAX_REQUEST_ID: usize = 128;
 const PROBE_TIME: Duration = Duration::from_secs(2);
 
 /// What handlers share.
@@ -43,12 +46,12 @@ struct Server {
 /// The whole router of a replica.
 ///
 /// # Errors
-/// When the keys that sign access tokens cannot be read, or a configured origin is none.
+/// When the keys that sign access tokens or the registered documents cannot be read, or a configured origin is none.
 pub async fn router(app: App) -> anyhow::Result<Router> {
     let auth = Arc::new(Auth::load(&app.config, app.db.clone()).await?);
     let server = Server {
         auth: Arc::clone(&auth),
-        api: Api::new(app.clone()),
+        api: Api::new(app.clone())?,
         sockets: socket::Slots::new(&app.config.live),
         trust_forwarded_for: app.config.http.trust_forwarded_for,
     };
@@ -61,9 +64,11 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         .merge(mailbox::router(auth, app.config.auth.dev_mailbox_anywhere))
         .merge(probes(app.clone()))
         .merge(gateways::router(app))
+        .layer(CatchPanicLayer::custom(post::panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid)))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(axum::middleware::map_request(forget_odd_id)))
 }
 
 /// GET: a WebSocket, the page to try queries on, or a query in the address.
@@ -74,7 +79,12 @@ async fn socket_or_page(
     request: Request,
 ) -> Response {
     if let Ok(upgrade) = upgrade {
-        return socket::open(&server, upgrade, address.of(&server, request.headers()));
+        return socket::open(
+            &server,
+            upgrade,
+            address.of(&server, request.headers()),
+            request_id(request.headers()),
+        );
     }
     if wants_page(&request) {
         return page::page();
@@ -119,12 +129,31 @@ fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600)))
+}
+
+/// A client's own name for its request, where it is one: it goes into logs and comes back in answers.
+async fn forget_odd_id(mut request: Request) -> Request {
+    let sane = |id: &HeaderValue| {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=/+".contains(byte);
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain)
+    };
+    let mut all = request.headers().get_all(REQUEST_ID).iter();
+    if !(all.next().is_none_or(sane) && all.next().is_none()) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
+}
+
+fn request_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    headers.get(REQUEST_ID)?.to_str().ok().map(Arc::from)
 }
 
 fn span(request: &Request) -> tracing::Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("http", method = %request.method(), path = request.uri().path(), id)
+    // Of the highest level, so that it is there whatever the log leaves out.
+    tracing::error_span!("http", method = %request.method(), path = request.uri().path(), id)
 }
 
 impl Server {
@@ -132,6 +161,7 @@ impl Server {
     fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Caller {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         Caller::new(Arc::clone(&self.auth), value.and_then(bearer), address)
+            .with_request_id(request_id(headers))
     }
 }
 

@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod lists;
 pub mod live;
 pub mod metrics;
+mod rate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tasks.spawn(ingest::run(app.clone(), broker, stop.clone()));
     }
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(db::audit_chain::tell_head(app.db.clone(), stop.clone()));
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(booking::sweep(app.db.clone(), stop.clone()));

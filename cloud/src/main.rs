@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use cloud::config::{DEFAULT, Log, Roles};
+use cloud::db::audit_chain::{self, Head};
 use cloud::{Config, auth, db, gateways};
 use tracing_subscriber::EnvFilter;
 
@@ -43,6 +44,9 @@ enum Command {
     /// Manage gateways.
     #[command(subcommand)]
     Gateway(Gateway),
+    /// The log of what people changed.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Write what an external broker needs to keep gateways apart.
     BrokerAcl {
         /// Which broker.
@@ -64,6 +68,16 @@ enum Admin {
         /// Take the password from standard input instead of making one.
         #[arg(long)]
         password_stdin: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Check that nobody altered it. Prints its head; fails and names the first entry that is not what was written.
+    Verify {
+        /// A head printed or logged earlier: the log must still contain it.
+        #[arg(long)]
+        head: Option<Head>,
     },
 }
 
@@ -131,6 +145,13 @@ async fn execute(command: Command, config: Config) -> anyhow::Result<()> {
         Command::Gateway(Gateway::Revoke { gateway }) => {
             if !db::gateway::revoke(&db::open(&config).await?, gateway).await? {
                 bail!("no such gateway, or revoked already");
+            }
+            Ok(())
+        }
+        Command::Audit(Audit::Verify { head }) => {
+            match audit_chain::verify(&db::open(&config).await?, head.as_ref()).await? {
+                Some(head) => println!("{head}"),
+                None => println!("empty"),
             }
             Ok(())
         }

@@ -347,7 +347,7 @@ async fn orders(owner: &Person, stranger: &Person, driver: &Person) {
 }
 
 async fn live(world: &World) {
-    let schema = cloud::graphql::Api::new(world.app.clone());
+    let schema = cloud::graphql::Api::new(world.app.clone()).unwrap();
     let incoming = serde_json::from_value(json!({
         "query": "subscription($input: SubscribeConnectorStatusInputDto!) { subsribeConnectorStatus(input: $input) { status } }",
         "variables": {"input": {"connectorId": 1}},

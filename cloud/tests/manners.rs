@@ -6,8 +6,9 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use cloud::config::Introspection;
 use serde_json::{Value, json};
-use support::{NOWHERE, api, post, send};
+use support::{NOWHERE, api, api_with, post, send};
 
 async fn query(text: &str, variables: Value) -> (StatusCode, Value) {
     let (router, _) = api(NOWHERE).await;
@@ -173,7 +174,7 @@ async fn deep_wide_and_aliased_queries_are_refused_with_advice() {
         "} ".repeat(18)
     );
     let aliases: String = (0..31).map(|n| format!("a{n}: __typename ")).collect();
-    let nested = "{a".repeat(100_000);
+    let nested = "{a".repeat(30_000);
     for (text, advice) in [
         (deep, "nested too deep"),
         (format!("{{ {aliases} }}"), "31 aliases: at most 30"),
@@ -249,6 +250,252 @@ async fn any_origin_may_ask() {
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
     assert_eq!(response.headers()["access-control-allow-headers"], "authorization,content-type");
     assert!(response.headers().get("access-control-allow-credentials").is_none());
+}
+
+/// What is too big, in each way that somebody may think of; all of it answered without a database.
+#[tokio::test]
+async fn big_documents_and_values_are_refused_with_the_limit() {
+    let fragments = |last: &str| {
+        let spread = |n: usize| format!("fragment f{n} on Query {{ ...f{} ...f{} }} ", n + 1, n + 1);
+        format!("{{ ...f0 }} {} fragment f29 on Query {{ {last} }}", (0..29).map(spread).collect::<String>())
+    };
+    let list = |n: usize| format!("[{}]", "1,".repeat(n));
+    let ones = vec![1; 1_001];
+    let ask = "query($i: InputFilterMarkersDto!) { getFilteredMarkers(input: $i) { siteid } }";
+    for (text, variables, expected) in [
+        (format!("{{ __typename {} }}", "#".repeat(70_000)), json!({}), "bytes: at most 65536"),
+        (fragments("__typename"), json!({}), "too complex: at most 1000 fields"),
+        (fragments("...f3"), json!({}), "Cannot spread fragment \"f3\" within itself."),
+        (
+            "{ ...a } fragment a on Query { ...a }".into(),
+            json!({}),
+            "Cannot spread fragment \"a\" within itself.",
+        ),
+        ("{ __typename } fragment a on Query { ...a }".into(), json!({}), "Cannot spread fragment \"a\""),
+        (format!("{{ {} }}", "__typename ".repeat(1_001)), json!({}), "too complex: at most 1000 fields"),
+        (
+            format!("{{ __typename {} }}", "@skip(if: false) ".repeat(101)),
+            json!({}),
+            "101 directives: at most 100",
+        ),
+        (
+            format!(
+                "query({}) {{ __typename }}",
+                (0..201).map(|n| format!("$v{n}: Int ")).collect::<String>()
+            ),
+            json!({}),
+            "201 variables: at most 200",
+        ),
+        (
+            format!(
+                "{{ getFilteredMarkers(input: {{connectorTypesSelected: {}}}) {{ siteid }} }}",
+                list(1_001)
+            ),
+            json!({}),
+            "1001 items: at most 1000. Send it in parts.",
+        ),
+        (
+            format!("query($a: [Int!] = {}) {{ __typename }}", list(1_001)),
+            json!({}),
+            "1001 items: at most 1000",
+        ),
+        (ask.into(), json!({"i": {"connectorTypesSelected": ones}}), "1001 items: at most 1000"),
+    ] {
+        let (status, answer) = query(&text, variables).await;
+        assert!(message(&answer).contains(expected), "{expected}: {answer}");
+        let expected = if text == ask { (200, "BAD_USER_INPUT") } else { (400, "GRAPHQL_VALIDATION_FAILED") };
+        assert_eq!((status.as_u16(), code(&answer)), expected);
+    }
+}
+
+#[tokio::test]
+async fn documents_are_sent_by_their_hash() {
+    let (router, _) = api(NOWHERE).await;
+    let hash = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38";
+    let ask = async |version: u32, hash: &str, query: Option<&str>| {
+        let mut body = json!({"extensions": {"persistedQuery": {"version": version, "sha256Hash": hash}}});
+        if let Some(query) = query {
+            body["query"] = query.into();
+        }
+        post(&router, body.to_string()).await
+    };
+    let refused =
+        |message: &str, code: &str| json!({"errors": [{"message": message, "extensions": {"code": code}}]});
+    assert_eq!(
+        ask(1, hash, None).await,
+        (StatusCode::OK, refused("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"))
+    );
+    assert_eq!(
+        ask(2, hash, None).await,
+        (StatusCode::BAD_REQUEST, refused("Unsupported persisted query version", "INTERNAL_SERVER_ERROR"))
+    );
+    assert_eq!(
+        ask(1, hash, Some("{ me { id } }")).await,
+        (StatusCode::BAD_REQUEST, refused("provided sha does not match query", "INTERNAL_SERVER_ERROR"))
+    );
+    let known = (StatusCode::OK, json!({"data": {"__typename": "Query"}}));
+    assert_eq!(ask(1, hash, Some("{__typename}")).await, known);
+    assert_eq!(ask(1, hash, None).await, known);
+    let extensions =
+        format!("%7B%22persistedQuery%22%3A%7B%22version%22%3A1%2C%22sha256Hash%22%3A%22{hash}%22%7D%7D");
+    let get =
+        Request::get(format!("/graphql?extensions={extensions}")).header("apollo-require-preflight", "1");
+    assert_eq!(send(&router, get.body(Body::empty()).unwrap()).await, known);
+    let (status, answer) = post(&router, json!({"extensions": "{}"}).to_string()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(message(&answer).contains("not a recursively JSON-encoded string"), "{answer}");
+}
+
+#[tokio::test]
+async fn only_registered_documents_when_so_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("relay.json");
+    std::fs::write(&manifest, json!({"one": "query One { __typename }"}).to_string()).unwrap();
+    let (router, _) = api_with(NOWHERE, |config| {
+        config.api.documents = Some(manifest);
+        config.api.only_registered = true;
+    })
+    .await;
+    let ask = async |body: Value| post(&router, body.to_string()).await;
+    let good = (StatusCode::OK, json!({"data": {"__typename": "Query"}}));
+    assert_eq!(ask(json!({"documentId": "one"})).await, good);
+    assert_eq!(ask(json!({"query": "query One { __typename }"})).await, good);
+    let (status, answer) = ask(json!({"query": "query Two { __typename }"})).await;
+    assert_eq!((status, code(&answer)), (StatusCode::BAD_REQUEST, "QUERY_NOT_IN_SAFELIST"));
+    let (status, answer) = ask(json!({"documentId": "two"})).await;
+    assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "PERSISTED_QUERY_NOT_IN_LIST"));
+}
+
+#[tokio::test]
+async fn the_schema_is_shown_to_whom_it_may() {
+    for (who, shown) in [
+        (Introspection::Everyone, true),
+        (Introspection::SignedIn, false),
+        (Introspection::Operators, false),
+        (Introspection::Nobody, false),
+    ] {
+        let (router, _) = api_with(NOWHERE, |config| config.api.introspection = who).await;
+        for text in [
+            "{ __schema { queryType { name } } }",
+            "{ ...a } fragment a on Query { x: __type(name: \"Site\") { name } }",
+        ] {
+            let (status, answer) = post(&router, json!({"query": text}).to_string()).await;
+            if shown {
+                assert_eq!(status, StatusCode::OK, "{answer}");
+                continue;
+            }
+            assert_eq!((status, code(&answer)), (StatusCode::BAD_REQUEST, "GRAPHQL_VALIDATION_FAILED"));
+            let why = &answer["errors"][0]["extensions"]["validationErrorCode"];
+            assert_eq!(why, "INTROSPECTION_DISABLED");
+            assert!(message(&answer).starts_with("GraphQL introspection is not allowed"), "{answer}");
+        }
+        let (_, answer) = post(&router, r#"{"query":"{ __typename }"}"#).await;
+        assert_eq!(answer["data"]["__typename"], "Query");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_much_is_told_when_to_come_back() {
+    let (router, _) = api_with(NOWHERE, |config| {
+        config.http.trust_forwarded_for = true;
+        config.api.points_per_second_and_address = 1;
+    })
+    .await;
+    let ask = async |from: &str, fields: usize| {
+        let body = json!({"query": format!("{{ {} }}", "__typename ".repeat(fields))}).to_string();
+        let request = Request::post("/graphql")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", from)
+            .header("origin", "https://app.example");
+        tower::ServiceExt::oneshot(router.clone(), request.body(Body::from(body)).unwrap()).await.unwrap()
+    };
+    assert_eq!(ask("192.0.2.1", 25).await.status(), StatusCode::OK);
+    let response = ask("192.0.2.1", 12).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=12).contains(&seconds), "{seconds}");
+    let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap().to_owned();
+    assert!(exposed.contains("retry-after") && exposed.contains("x-request-id"), "{exposed}");
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(code(&answer), "TOO_MANY_REQUESTS");
+    assert_eq!(answer["errors"][0]["extensions"]["retryAfter"], seconds);
+    assert!(message(&answer).contains("your address has 1 points a second"), "{answer}");
+    assert_eq!(ask("192.0.2.2", 25).await.status(), StatusCode::OK, "somebody else");
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_is_found_by_the_requests_id() {
+    let (router, _) = api(NOWHERE).await;
+    let ask = async |id: Option<&str>| {
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        if let Some(id) = id {
+            request = request.header("x-request-id", id);
+        }
+        let body = r#"{"query":"{ getFilteredMarkers(input: {connectorTypesSelected: []}) { siteid } }"}"#;
+        let response = tower::ServiceExt::oneshot(router.clone(), request.body(Body::from(body)).unwrap())
+            .await
+            .unwrap();
+        let header = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["requestId"], header, "{answer}");
+        header
+    };
+    assert_eq!(ask(Some("Root=1-67891233-abcdef012345678912345678")).await.len(), 40);
+    assert_eq!(ask(Some("a.b_C-1")).await, "a.b_C-1");
+    assert_eq!(ask(None).await.len(), 36);
+    for odd in ["", "a b", "a\tb", "\"x\"", "\u{e9}", "<img onerror=x>", &"x".repeat(129)] {
+        assert_eq!(ask(Some(odd)).await.len(), 36, "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_in_the_type_that_is_accepted() {
+    let (router, _) = api(NOWHERE).await;
+    let ask = async |accept: Option<&str>| {
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        let body = Body::from(r#"{"query":"{ __typename }"}"#);
+        let response = tower::ServiceExt::oneshot(router.clone(), request.body(body).unwrap()).await.unwrap();
+        (response.status().as_u16(), response.headers()["content-type"].to_str().unwrap().to_owned())
+    };
+    let (json, newer) =
+        ("application/json; charset=utf-8", "application/graphql-response+json; charset=utf-8");
+    for (accept, expected) in [
+        (None, json),
+        (Some("*/*"), json),
+        (Some("application/json"), json),
+        (Some("text/html, application/*;q=0.5"), json),
+        (Some("application/graphql-response+json"), newer),
+        (Some("application/graphql-response+json; charset=utf-8, application/json;q=0.9"), newer),
+        (Some("application/graphql-response+json;q=0, application/json"), json),
+    ] {
+        assert_eq!(ask(accept).await, (200, expected.into()), "{accept:?}");
+    }
+    assert_eq!(ask(Some("text/plain")).await.0, 406);
+}
+
+#[tokio::test]
+async fn origins_are_the_configured_ones() {
+    let (router, _) =
+        api_with(NOWHERE, |config| config.http.allowed_origins = vec!["https://app.example".into()]).await;
+    let allowed = async |origin: &str| {
+        let preflight = Request::options("/graphql")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .body(Body::empty())
+            .unwrap();
+        let response = tower::ServiceExt::oneshot(router.clone(), preflight).await.unwrap();
+        assert!(response.headers().get("access-control-allow-credentials").is_none());
+        response.headers().get("access-control-allow-origin").map(|it| it.to_str().unwrap().to_owned())
+    };
+    assert_eq!(allowed("https://app.example").await, Some("https://app.example".into()));
+    for other in ["https://app.example.evil", "http://app.example", "null"] {
+        assert_eq!(allowed(other).await, None, "{other}");
+    }
 }
 
 #[tokio::test]

@@ -33,8 +33,8 @@ impl World {
         let url = postgres.create_database().await.unwrap();
         let (router, app) = api(&url).await;
         sqlx::migrate!().run(&app.db).await.unwrap();
-        let (api, auth) =
-            (Api::new(app.clone()), Arc::new(auth::Auth::load(&app.config, app.db.clone()).await.unwrap()));
+        let api = Api::new(app.clone()).unwrap();
+        let auth = Arc::new(auth::Auth::load(&app.config, app.db.clone()).await.unwrap());
         let world = Self { app, api, auth, anybody: Person { router, token: None } };
         for (id, name, address, lon, lat) in [
             (1, "Spree", "Müllerstraße 1, Berlin", 13.4, 52.5),

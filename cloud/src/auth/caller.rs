@@ -12,13 +12,25 @@ pub struct Caller {
     auth: Arc<Auth>,
     token: Option<String>,
     address: IpAddr,
+    request_id: Option<Arc<str>>,
     viewer: OnceCell<Option<Viewer>>,
 }
 
 impl Caller {
     /// A request with what stood behind `Bearer`, if anything.
     pub fn new(auth: Arc<Auth>, token: Option<String>, address: IpAddr) -> Self {
-        Self { auth, token, address, viewer: OnceCell::new() }
+        Self { auth, token, address, request_id: None, viewer: OnceCell::new() }
+    }
+
+    /// The same, with what the request is called in answers and logs.
+    #[must_use]
+    pub fn with_request_id(self, id: Option<Arc<str>>) -> Self {
+        Self { request_id: id, ..self }
+    }
+
+    /// What the request is called.
+    pub fn request_id(&self) -> Option<&Arc<str>> {
+        self.request_id.as_ref()
     }
 
     /// The address it came from.

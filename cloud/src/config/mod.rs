@@ -3,6 +3,7 @@
 //! A typo must not become a silent default, so unknown keys are errors that name the key and its line. Everything that may
 //! hold a password is a [`Secret`], so that printing or logging a `Config` gives nothing away.
 
+mod api;
 mod auth;
 mod booking;
 mod delivery;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde::Deserialize;
 
+pub use api::{Api, Introspection};
 pub use auth::{Auth, SigningKey};
 pub use booking::Booking;
 pub use delivery::{Mail, MailTls, Sms, SmsBody, SmsFormat};
@@ -39,8 +41,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Connections to Postgres.
     pub database: Database,
-    /// The API.
+    /// The API's listener.
     pub http: Http,
+    /// What the API lets people ask.
+    pub api: Api,
     /// WebSockets.
     pub live: Live,
     /// How gateways are reached.
@@ -131,6 +135,7 @@ impl Default for Config {
             data_dir: "/var/lib/evb-cloud".into(),
             database: Database::default(),
             http: Http::default(),
+            api: Api::default(),
             live: Live::default(),
             mqtt: Mqtt::default(),
             auth: Auth::default(),
@@ -203,6 +208,7 @@ impl Config {
             bail!("ingest.workers and ingest.queue must be at least 1");
         }
         self.auth.check(&self.http)?;
+        self.api.check()?;
         self.mail.check()?;
         self.sms.check()?;
         if self.auth.dev_mailbox && (self.mail.server.is_some() || self.sms.url.is_some()) {

@@ -4,18 +4,29 @@
 //! here: they are facts of their own (`records`), and far too many for one lock.
 
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
 use crate::live::{self, Hint};
 
+tokio::task_local! {
+    static REQUEST: Option<Arc<str>>;
+}
+
+/// Does something on behalf of a request: entries written meanwhile carry its id.
+pub async fn on_behalf_of<W: Future>(request: Option<Arc<str>>, work: W) -> W::Output {
+    REQUEST.scope(request, work).await
+}
+
 /// One change, or many of a kind at once.
 #[derive(Debug, Clone, Default)]
 pub struct Entry<'a> {
     /// Who; none: the server itself.
     pub actor: Option<i64>,
-    /// The request it came with.
+    /// The request it came with; none: the one that is being answered.
     pub request_id: Option<&'a str>,
     /// `create`, `update`, `delete`, or the name of what was done.
     pub action: &'a str,
@@ -25,7 +36,7 @@ pub struct Entry<'a> {
     pub row_id: Option<String>,
     /// The site that it concerns.
     pub site_id: Option<i64>,
-    /// The organization that it concerns.
+    /// The organization that it concerns; none: its site's.
     pub organization_id: Option<i64>,
     /// The row before, without secrets.
     pub before: Option<Value>,
@@ -40,19 +51,23 @@ pub struct Entry<'a> {
 /// # Errors
 /// When the database does not answer, or the transaction is still in a viewer's name.
 pub async fn write(tx: &mut PgConnection, it: &Entry<'_>) -> sqlx::Result<i64> {
-    let id = sqlx::query_scalar("select append_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-        .bind(it.actor)
-        .bind(it.request_id)
-        .bind(it.action)
-        .bind(it.entity)
-        .bind(&it.row_id)
-        .bind(it.site_id)
-        .bind(it.organization_id)
-        .bind(it.before.as_ref().map(Json))
-        .bind(it.after.as_ref().map(Json))
-        .bind(it.count.unwrap_or(1))
-        .fetch_one(&mut *tx)
-        .await?;
+    let request = REQUEST.try_with(Clone::clone).ok().flatten();
+    let id = sqlx::query_scalar(
+        "select append_audit($1, $2, $3, $4, $5, $6,
+             coalesce($7, (select organization_id from sites where id = $6)), $8, $9, $10)",
+    )
+    .bind(it.actor)
+    .bind(it.request_id.or(request.as_deref()))
+    .bind(it.action)
+    .bind(it.entity)
+    .bind(&it.row_id)
+    .bind(it.site_id)
+    .bind(it.organization_id)
+    .bind(it.before.as_ref().map(Json))
+    .bind(it.after.as_ref().map(Json))
+    .bind(it.count.unwrap_or(1))
+    .fetch_one(&mut *tx)
+    .await?;
     live::notify(tx, &Hint { changes: vec![id], ..Hint::default() }).await?;
     Ok(id)
 }

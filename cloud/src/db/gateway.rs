@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::id::{GatewayId, Shard};
 use shared::sync::FrameKey;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 /// What is known of an enrolled gateway.
@@ -52,7 +52,7 @@ pub async fn find(db: &PgPool, id: GatewayId) -> sqlx::Result<Option<Gateway>> {
 
 /// Writes a claim code's hash; when it expires.
 pub async fn insert_claim(
-    db: &PgPool,
+    db: impl PgExecutor<'_>,
     site_id: i64,
     code_hash: &[u8],
     ttl: Duration,

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod alarm;
 pub mod api_key;
 pub mod audit;
+pub mod audit_chain;
+pub mod audit_log;
 pub mod bill;
 pub mod card;
 pub mod command;

@@ -11,7 +11,7 @@ pub mod mosquitto;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 
 pub use enroll::router;
 pub use keys::Keys;
@@ -35,7 +35,7 @@ pub struct ClaimCode {
 ///
 /// # Errors
 /// When the database refuses, for example for an unknown site.
-pub async fn create_claim(db: &PgPool, site_id: i64, ttl: Duration) -> sqlx::Result<ClaimCode> {
+pub async fn create_claim(db: impl PgExecutor<'_>, site_id: i64, ttl: Duration) -> sqlx::Result<ClaimCode> {
     let code = grouped(&random_text(CODE_BYTES));
     let expires_at = rows::insert_claim(db, site_id, &hash(&code), ttl).await?;
     Ok(ClaimCode { code, expires_at })

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use serde_json::json;
 use shared::id::{CommandId, EvseNo, GatewayId, StationId};
 use shared::model::command::{CommandBody, CommandResult, TriggeredMessage};
+use sqlx::PgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -14,6 +16,7 @@ use super::{app, parse_id, reach};
 use crate::App;
 use crate::auth::Deed;
 use crate::command::{self, NewCommand};
+use crate::db::audit::{self, Entry};
 use crate::db::station::{self, CommandRow, Target};
 
 /// For how long an order is worth doing: who pressed a button is still there.
@@ -213,9 +216,35 @@ pub(super) async fn give(
     by: i64,
 ) -> Result<(CommandId, Option<CommandResult>)> {
     let new = NewCommand { gateway: to.gateway, station: to.station, body, issued_by: Some(by), ttl: LIFE };
-    let id = command::issue(&app.db, new).await?;
+    let mut tx = app.db.begin().await?;
+    let entry = entry(&mut tx, &new).await?;
+    let id = command::issue_in(&mut tx, new).await?;
+    audit::write(&mut tx, &Entry { row_id: Some(id.to_string()), actor: Some(by), ..entry }).await?;
+    tx.commit().await?;
     let result = command::wait(&app.db, &app.live, id, Instant::now() + PATIENCE).await?;
     Ok((id, result))
+}
+
+/// What the log says of an order: all of it but passwords and the tokens that people charge with.
+async fn entry(tx: &mut PgConnection, new: &NewCommand) -> Result<Entry<'static>> {
+    let site = sqlx::query_scalar("select site_id from gateways where id = $1");
+    let site: Option<i64> = site.bind(new.gateway.0).fetch_optional(tx).await?;
+    let mut asked = serde_json::to_value(&new.body).map_err(anyhow::Error::from)?;
+    if let Some(asked) = asked.get_mut(new.body.kind()) {
+        let secret = asked["key"].as_str().is_some_and(|key| key.eq_ignore_ascii_case("AuthorizationKey"));
+        for name in ["token", if secret { "value" } else { "token" }] {
+            if let Some(value) = asked.get_mut(name) {
+                *value = "…".into();
+            }
+        }
+    }
+    Ok(Entry {
+        action: new.body.kind(),
+        entity: "Command",
+        site_id: site,
+        after: Some(json!({"station": new.station, "order": asked})),
+        ..Entry::default()
+    })
 }
 
 pub(super) async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) -> Result<CommandView> {

@@ -8,20 +8,15 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
-use super::{Event, Incoming};
+use super::Event;
 
 type Rooms = Arc<Mutex<HashMap<String, watch::Receiver<Option<Event>>>>>;
 
 /// The evaluations that run now, by request.
 #[derive(Default)]
 pub(super) struct Fanout(Rooms);
-
-/// What two requests have in common when their answers are the same bytes.
-pub(super) fn key(incoming: &Incoming) -> String {
-    let variables = serde_json::to_string(&incoming.variables).unwrap_or_default();
-    format!("{:?}\n{:?}\n{variables}", incoming.query, incoming.operation_name)
-}
 
 impl Fanout {
     /// The newest answer and every later one, from a stream that is begun only when nobody has yet.
@@ -35,7 +30,7 @@ impl Fanout {
         let room = open.unwrap_or_else(|| {
             let (door, room) = watch::channel(None);
             rooms.insert(key.clone(), room.clone());
-            tokio::spawn(run(begin(), door, Arc::clone(&self.0), key));
+            tokio::spawn(run(begin(), door, Arc::clone(&self.0), key).in_current_span());
             room
         });
         drop(rooms);

@@ -6,7 +6,9 @@
 //!
 //! Lists without paging are capped (`MAX_ROWS`).
 
+mod admission;
 mod api_key;
+mod audit;
 mod bill;
 mod booking;
 mod card;
@@ -43,9 +45,13 @@ pub use request::{Incoming, Reply};
 
 use crate::App;
 use crate::auth::{Caller, Deed, Reach, Viewer};
+use crate::config::Config;
+use crate::db::audit as audit_log;
+use crate::rate::Rates;
 use coerce::Inputs;
 use error::{Fault, Result};
 use fanout::Fanout;
+use request::Documents;
 
 /// Rows of a list that was asked for without paging, and the largest page.
 pub(crate) const MAX_ROWS: i64 = 200;
@@ -65,6 +71,7 @@ pub struct Query(
     command::CommandQuery,
     member::MemberQuery,
     api_key::ApiKeyQuery,
+    audit::AuditQuery,
     card::CardQuery,
     card::GroupQuery,
     card::UnknownCardQuery,
@@ -111,6 +118,9 @@ struct Inner {
     schema: Executor,
     inputs: Inputs,
     fanout: Fanout,
+    documents: Documents,
+    rates: Rates,
+    config: Arc<Config>,
 }
 
 /// What a subscriber is told.
@@ -124,15 +134,25 @@ pub enum Event {
 
 impl Api {
     /// Builds the schema once for all requests.
-    pub fn new(app: App) -> Self {
+    ///
+    /// # Errors
+    /// When the registered documents cannot be read.
+    pub fn new(app: App) -> anyhow::Result<Self> {
+        let config = Arc::clone(&app.config);
         let schema = builder().data(app).data(map::Rooms::default()).data(entity::Log::default()).finish();
-        let inputs = Inputs::of(&schema.sdl());
-        Self(Arc::new(Inner { schema, inputs, fanout: Fanout::default() }))
+        Ok(Self(Arc::new(Inner {
+            inputs: Inputs::of(&schema.sdl()),
+            schema,
+            fanout: Fanout::default(),
+            documents: Documents::load(config.api.documents.as_deref())?,
+            rates: Rates::new(&config.api),
+            config,
+        })))
     }
 
     /// Answers a query or a mutation. With `only_queries`, mutations are refused (HTTP GET).
     pub async fn execute(&self, incoming: Incoming, caller: Caller, only_queries: bool) -> Reply {
-        let prepared = match request::prepare(incoming, &self.0.inputs) {
+        let prepared = match self.0.admit(incoming, &caller).await {
             Ok(prepared) => prepared,
             Err(refused) => return refused.reply(),
         };
@@ -140,8 +160,10 @@ impl Api {
             return request::refuse(405, "BAD_REQUEST", "GET requests only support query operations.");
         }
         let time = if prepared.kind == OperationType::Query { QUERY_TIME } else { MUTATION_TIME };
-        match tokio::time::timeout(time, self.0.schema.execute(prepared.request.data(caller))).await {
-            Ok(response) => request::finish(response),
+        let request_id = caller.request_id().cloned();
+        let work = self.0.schema.execute(prepared.request.data(caller));
+        match tokio::time::timeout(time, audit_log::on_behalf_of(request_id.clone(), work)).await {
+            Ok(response) => request::finish(response, request_id.as_ref()),
             Err(_) => request::refuse(
                 503,
                 "SERVICE_UNAVAILABLE",
@@ -152,19 +174,34 @@ impl Api {
 
     /// Runs any operation as a stream of answers.
     pub fn subscribe(&self, incoming: Incoming, caller: Caller) -> BoxStream<'static, Event> {
-        let key = fanout::key(&incoming);
-        let prepared = match request::prepare(incoming, &self.0.inputs) {
+        let inner = Arc::clone(&self.0);
+        stream::once(async move { inner.begin(incoming, caller).await }).flatten().boxed()
+    }
+}
+
+impl Inner {
+    async fn begin(&self, incoming: Incoming, caller: Caller) -> BoxStream<'static, Event> {
+        let prepared = match self.admit(incoming, &caller).await {
             Ok(prepared) => prepared,
             Err(refused) => return stream::iter([Event::of(refused.reply())]).boxed(),
         };
         let public =
             prepared.kind == OperationType::Subscription && prepared.roots.iter().all(map::is_same_for_all);
-        let schema = self.0.schema.clone();
+        let (schema, request_id) = (self.schema.clone(), caller.request_id().cloned());
+        if prepared.kind != OperationType::Subscription {
+            let work = async move { schema.execute(prepared.request.data(caller)).await };
+            let response = audit_log::on_behalf_of(request_id.clone(), work);
+            return stream::once(
+                async move { Event::of(request::finish(response.await, request_id.as_ref())) },
+            )
+            .boxed();
+        }
         let answers = move |request: async_graphql::Request| {
-            schema.execute_stream(request).map(|response| Event::of(request::finish(response)))
+            let answers = schema.execute_stream(request);
+            answers.map(move |response| Event::of(request::finish(response, request_id.as_ref())))
         };
         if public && prepared.roots.len() == 1 {
-            return self.0.fanout.join(key, move || answers(prepared.request.data(caller)).boxed());
+            return self.fanout.join(prepared.key, move || answers(prepared.request.data(caller)).boxed());
         }
         answers(prepared.request.data(caller)).boxed()
     }

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use shared::id::StationId;
 
@@ -12,6 +13,7 @@ use super::scalar::Time;
 use super::user::taken;
 use super::{app, parse_id, reach};
 use crate::auth::{self, Deed, random_text};
+use crate::db::audit::{self, Entry};
 use crate::db::{site, station};
 use crate::{documents, gateways, live};
 
@@ -80,13 +82,14 @@ pub(super) struct OnboardingMutation;
 impl OnboardingMutation {
     /// A code with which a gateway enrols for the site, once, within an hour.
     async fn create_claim_code(&self, ctx: &Context<'_>, site_id: ID) -> Result<ClaimCode> {
-        let (_, reach) = reach(ctx, Deed::Onboard).await?;
+        let (viewer, reach) = reach(ctx, Deed::Onboard).await?;
         let id = parse_id(&site_id, "siteId")?;
-        let db = &app(ctx).db;
-        site::owned(&mut *db.acquire().await?, id, &reach)
-            .await?
-            .ok_or_else(|| Fault::no_such("Site", id))?;
-        let claim = gateways::create_claim(db, id, CLAIM_LIFE).await?;
+        let mut tx = app(ctx).db.begin().await?;
+        site::owned(&mut tx, id, &reach).await?.ok_or_else(|| Fault::no_such("Site", id))?;
+        let claim = gateways::create_claim(&mut *tx, id, CLAIM_LIFE).await?;
+        let done = json!({"expiresAt": claim.expires_at});
+        audit::write(&mut tx, &at_site(viewer.id, "createClaimCode", id, done)).await?;
+        tx.commit().await?;
         Ok(ClaimCode { code: claim.code, expires_at: Time(claim.expires_at) })
     }
 
@@ -118,8 +121,24 @@ impl OnboardingMutation {
         documents::refresh(&mut tx, id).await?;
         live::notify(&mut tx, &live::Hint::site(id)).await?;
         before.log(&mut tx, viewer.id).await?;
+        let identities: Vec<&str> = prepared.iter().map(|it| it.identity.as_str()).collect();
+        let done = json!({"identities": identities});
+        audit::write(&mut tx, &at_site(viewer.id, "provisionStations", id, done)).await?;
         tx.commit().await?;
         Ok(prepared.into_iter().map(Prepared::shown).collect())
+    }
+}
+
+/// What was done with a site, for the log.
+fn at_site(actor: i64, action: &'static str, site: i64, done: serde_json::Value) -> Entry<'static> {
+    Entry {
+        actor: Some(actor),
+        action,
+        entity: "Site",
+        row_id: Some(site.to_string()),
+        site_id: Some(site),
+        after: Some(done),
+        ..Entry::default()
     }
 }
 

@@ -4,7 +4,13 @@
 //! and `data`. The executor makes no such difference, and its own hooks would cost every field of every answer, so the
 //! document is parsed and checked here, handed over parsed, and the answer is written out here.
 
+#[cfg(test)]
+mod hostile;
+mod persisted;
+mod size;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet};
 use async_graphql::parser::{self, parse_query};
@@ -13,6 +19,8 @@ use serde::Deserialize;
 
 use super::coerce::{Inputs, operation};
 use super::rows;
+pub(super) use persisted::Documents;
+use size::Size;
 
 /// Aliases in one document: more are only good for asking the same thing a hundred times.
 pub(super) const MAX_ALIASES: usize = 30;
@@ -20,8 +28,8 @@ pub(super) const MAX_ALIASES: usize = 30;
 pub(super) const MAX_DEPTH: usize = 15;
 /// Fields in all, lists weighted.
 pub(super) const MAX_COMPLEXITY: usize = 1_000;
-/// Brackets within brackets: the parser is recursive and must never see more.
-const MAX_NESTING: usize = 64;
+/// Items of a list, in a document or in its variables.
+const MAX_LIST: usize = 1_000;
 
 /// A request's body.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +44,12 @@ pub struct Incoming {
     /// Which operation of the document.
     #[serde(default)]
     pub operation_name: Option<String>,
+    /// What protocols add: `persistedQuery`.
+    #[serde(default)]
+    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    /// A registered document instead of a text.
+    #[serde(default)]
+    pub document_id: Option<String>,
 }
 
 /// An answer as it goes out.
@@ -47,6 +61,8 @@ pub struct Reply {
     pub body: String,
     /// Errors from before the execution, no `data`: a subscription never began.
     pub refused: bool,
+    /// Seconds to wait before the next try.
+    pub retry_after: Option<u64>,
 }
 
 /// Ready for the executor.
@@ -55,6 +71,11 @@ pub(super) struct Prepared {
     pub(super) kind: OperationType,
     /// The fields at the top, fragments left out.
     pub(super) roots: Vec<Root>,
+    pub(super) size: Size,
+    /// Is the document on the operators' list?
+    pub(super) registered: bool,
+    /// What it has in common with requests whose answers are the same bytes.
+    pub(super) key: String,
 }
 
 /// A field at the top of an operation.
@@ -69,48 +90,63 @@ pub(super) struct Root {
 pub(super) struct Refused {
     pub(super) status: u16,
     pub(super) errors: Vec<ServerError>,
+    pub(super) retry_after: Option<u64>,
 }
 
 impl Refused {
-    fn new(status: u16, code: &str, message: impl Into<String>, at: Option<Pos>) -> Self {
+    pub(super) fn new(status: u16, code: &str, message: impl Into<String>, at: Option<Pos>) -> Self {
         let mut error = ServerError::new(message, at);
         set_code(&mut error, code);
-        Self { status, errors: vec![error] }
+        Self { status, errors: vec![error], retry_after: None }
+    }
+
+    /// Says more in the extensions.
+    pub(super) fn extend(&mut self, name: &str, value: impl Into<async_graphql::Value>) {
+        let value = value.into();
+        for error in &mut self.errors {
+            error.extensions.get_or_insert_with(ErrorExtensionValues::default).set(name, value.clone());
+        }
     }
 
     pub(super) fn reply(self) -> Reply {
-        write(self.status, None, &self.errors, &BTreeMap::new())
+        Reply { retry_after: self.retry_after, ..write(self.status, None, &self.errors, &BTreeMap::new()) }
     }
 }
 
 /// Parses and checks.
-pub(super) fn prepare(incoming: Incoming, inputs: &Inputs) -> Result<Prepared, Refused> {
-    let Some(query) = incoming.query.filter(|query| !query.is_empty()) else {
-        let text = "GraphQL operations must contain a non-empty `query` or a `persistedQuery` extension.";
-        return Err(Refused::new(400, "BAD_REQUEST", text, None));
-    };
-    check_nesting(&query)?;
-    let document = parse_query(&query).map_err(|error| parse_failed(&error))?;
-    check_aliases(&document)?;
+pub(super) fn prepare(
+    mut incoming: Incoming,
+    inputs: &Inputs,
+    documents: &Documents,
+) -> Result<Prepared, Refused> {
+    let found = documents.find(&mut incoming)?;
+    size::check_text(&found.text)?;
+    let document = parse_query(&*found.text).map_err(|error| parse_failed(&error))?;
+    let size = size::check(&document)?;
+    documents.keep(&found);
+    let key = format!("{:?}\n{:?}\n{:?}", found.text, incoming.operation_name, incoming.variables);
     let name = incoming.operation_name.as_deref();
     let chosen = operation(&document, name)
         .map_err(|text| Refused::new(400, "OPERATION_RESOLUTION_FAILURE", text, None))?;
     let variables = Variables::from_json(serde_json::Value::Object(incoming.variables.unwrap_or_default()));
+    for (name, value) in &*variables {
+        size::check_lists(name, value).map_err(|text| Refused::new(200, "BAD_USER_INPUT", text, None))?;
+    }
     inputs
         .check(chosen, &variables)
         .map_err(|misfit| Refused::new(200, "BAD_USER_INPUT", misfit.message, Some(misfit.at)))?;
 
     let kind = chosen.ty;
     let roots = root_fields(&chosen.selection_set.node);
-    let mut request = Request::new(query).variables(variables);
+    let mut request = Request::new("").variables(variables);
     request.operation_name =
         incoming.operation_name.filter(|name| !name.is_empty() && !is_anonymous(&document));
     request.set_parsed_query(document);
-    Ok(Prepared { request, kind, roots })
+    Ok(Prepared { request, kind, roots, size, registered: found.registered, key })
 }
 
-/// Writes an answer out.
-pub(super) fn finish(response: Response) -> Reply {
+/// Writes an answer out. Failures of ours carry the request's id, so that the log can be asked about them.
+pub(super) fn finish(response: Response, request_id: Option<&Arc<str>>) -> Reply {
     let Response { data, mut errors, extensions, .. } = response;
     // Resolvers' errors have a path, the executor's own checks have none.
     let refused = !errors.is_empty() && errors.iter().all(|error| error.path.is_empty());
@@ -120,6 +156,9 @@ pub(super) fn finish(response: Response) -> Reply {
         if error.extensions.as_ref().is_none_or(|values| values.get("code").is_none()) {
             let bad_input = !refused && error.message.starts_with("Failed to parse");
             set_code(error, if bad_input { "BAD_USER_INPUT" } else { fallback });
+        }
+        if let Some(id) = request_id.filter(|_| is_ours(error)) {
+            error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("requestId", &**id);
         }
     }
     if refused {
@@ -155,7 +194,7 @@ fn write(
     }
     body.push(b'}');
     let body = String::from_utf8(body).expect("JSON is UTF-8");
-    Reply { status, body, refused: data.is_none() }
+    Reply { status, body, refused: data.is_none(), retry_after: None }
 }
 
 /// Counts answers by what their first error says; the codes are few and our own.
@@ -167,6 +206,13 @@ fn count(errors: &[ServerError]) {
         (_, _) => "OTHER".to_owned(),
     };
     metrics::counter!("graphql_answers_total", "code" => code).increment(1);
+}
+
+/// Neither the caller's mistake nor "not there", which has a status beside the same code.
+fn is_ours(error: &ServerError) -> bool {
+    error.extensions.as_ref().is_some_and(|values| {
+        values.get("code") == Some(&"INTERNAL_SERVER_ERROR".into()) && values.get("status").is_none()
+    })
 }
 
 fn set_code(error: &mut ServerError, code: &str) {
@@ -199,52 +245,6 @@ fn familiar(message: &str) -> String {
         }
         other => other.into(),
     }
-}
-
-fn check_nesting(query: &str) -> Result<(), Refused> {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    // Brackets in strings and comments count too: a document with so many of them is no loss.
-    for byte in query.bytes() {
-        match byte {
-            b'{' | b'[' | b'(' => depth += 1,
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    if deepest > MAX_NESTING {
-        let text = format!(
-            "The query is nested too deep: at most {MAX_DEPTH} levels. Ask for the inner objects in a second query by their ids."
-        );
-        return Err(Refused::new(400, "GRAPHQL_VALIDATION_FAILED", text, None));
-    }
-    Ok(())
-}
-
-fn check_aliases(document: &ExecutableDocument) -> Result<(), Refused> {
-    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
-    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
-    let aliases: usize = operations.chain(fragments).map(count_aliases).sum();
-    if aliases > MAX_ALIASES {
-        let text = format!(
-            "The query has {aliases} aliases: at most {MAX_ALIASES}. Split it, or filter a list instead."
-        );
-        return Err(Refused::new(400, "GRAPHQL_VALIDATION_FAILED", text, None));
-    }
-    Ok(())
-}
-
-fn count_aliases(set: &SelectionSet) -> usize {
-    set.items
-        .iter()
-        .map(|item| match &item.node {
-            Selection::Field(field) => {
-                usize::from(field.node.alias.is_some()) + count_aliases(&field.node.selection_set.node)
-            }
-            Selection::InlineFragment(fragment) => count_aliases(&fragment.node.selection_set.node),
-            Selection::FragmentSpread(_) => 0,
-        })
-        .sum()
 }
 
 fn root_fields(set: &SelectionSet) -> Vec<Root> {

@@ -27,6 +27,8 @@ a 'content-type' header (with a type that is not one of application/x-www-form-u
 or provide a non-empty value for one of the following headers: x-apollo-operation-name, apollo-require-preflight\n";
 const NO_BODY: &str = "POST body missing, invalid Content-Type, or JSON object has no keys.";
 const NO_BATCH: &str = "Operation batching disabled.";
+const NOT_ACCEPTABLE: &str = "An 'accept' header was provided for this request which does not accept application/json \
+or application/graphql-response+json. Accept one of them, or send no such header.";
 const METHODS: &str = "Apollo Server supports only GET/POST requests.";
 
 /// POST.
@@ -36,6 +38,10 @@ pub(super) async fn answer(State(server): State<Server>, address: Address, reque
     if !is_preflighted(&headers) {
         return bad_request(CSRF).into_response();
     }
+    let media_type = match answer_type(&headers) {
+        Ok(media_type) => media_type,
+        Err(wrong) => return wrong.into_response(),
+    };
     let body = match read(body).await {
         Ok(body) => body,
         Err(wrong) => return wrong.into_response(),
@@ -45,7 +51,7 @@ pub(super) async fn answer(State(server): State<Server>, address: Address, reque
         Err(wrong) => return wrong.into_response(),
     };
     let caller = server.caller(&headers, address.of(&server, &headers));
-    write(&headers, server.api.execute(incoming, caller, false).await)
+    write(media_type, server.api.execute(incoming, caller, false).await)
 }
 
 /// GET with the operation in the address: queries only, and only where a browser would have asked first.
@@ -54,12 +60,13 @@ pub(super) async fn answer_get(server: &Server, address: Address, request: Reque
     if !is_preflighted(headers) {
         return bad_request(CSRF).into_response();
     }
-    let incoming = match from_address(request.uri()) {
-        Ok(incoming) => incoming,
+    let asked = answer_type(headers).and_then(|media_type| Ok((media_type, from_address(request.uri())?)));
+    let (media_type, incoming) = match asked {
+        Ok(asked) => asked,
         Err(wrong) => return wrong.into_response(),
     };
     let caller = server.caller(headers, address.of(server, headers));
-    write(headers, server.api.execute(incoming, caller, true).await)
+    write(media_type, server.api.execute(incoming, caller, true).await)
 }
 
 /// Neither GET nor POST.
@@ -111,20 +118,20 @@ fn from_fields(mut fields: Map<String, Value>) -> Result<Incoming, Wrong> {
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(bad_request(&format!("`{name}` in a POST body must be a string."))),
     };
-    let variables = match fields.remove("variables") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(variables)) => Some(variables),
-        Some(Value::String(_)) => {
-            return Err(bad_request(
-                "`variables` in a POST body should be provided as an object, not a recursively JSON-encoded string.",
-            ));
-        }
-        Some(_) => return Err(bad_request("`variables` in a POST body must be an object.")),
+    let object = |value: Option<Value>, name: &str| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(fields)) => Ok(Some(fields)),
+        Some(Value::String(_)) => Err(bad_request(&format!(
+            "`{name}` in a POST body should be provided as an object, not a recursively JSON-encoded string."
+        ))),
+        Some(_) => Err(bad_request(&format!("`{name}` in a POST body must be an object."))),
     };
     Ok(Incoming {
         query: text(fields.remove("query"), "query")?,
         operation_name: text(fields.remove("operationName"), "operationName")?,
-        variables,
+        variables: object(fields.remove("variables"), "variables")?,
+        extensions: object(fields.remove("extensions"), "extensions")?,
+        document_id: text(fields.remove("documentId"), "documentId")?,
     })
 }
 
@@ -135,27 +142,69 @@ fn from_address(uri: &Uri) -> Result<Incoming, Wrong> {
         query: Option<String>,
         variables: Option<String>,
         operation_name: Option<String>,
+        extensions: Option<String>,
+        document_id: Option<String>,
     }
     let axum::extract::Query(asked) = axum::extract::Query::<InAddress>::try_from_uri(uri)
         .map_err(|_| bad_request("The query string cannot be read."))?;
-    let variables = match asked.variables.filter(|text| !text.is_empty()) {
-        None => None,
+    let object = |text: Option<String>, name: &str| match text.filter(|text| !text.is_empty()) {
+        None => Ok(None),
         Some(text) => serde_json::from_str(&text)
-            .map_err(|_| bad_request("The `variables` search parameter contains invalid JSON."))?,
+            .map_err(|_| bad_request(&format!("The `{name}` search parameter contains invalid JSON."))),
     };
-    Ok(Incoming { query: asked.query, variables, operation_name: asked.operation_name })
+    Ok(Incoming {
+        query: asked.query,
+        variables: object(asked.variables, "variables")?,
+        operation_name: asked.operation_name,
+        extensions: object(asked.extensions, "extensions")?,
+        document_id: asked.document_id,
+    })
 }
 
-fn write(headers: &HeaderMap, reply: Reply) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = if accept.contains("application/graphql-response+json") {
-        "application/graphql-response+json; charset=utf-8"
+/// The media type to answer in: the newer one when it is asked for, the older one to whoever takes anything.
+fn answer_type(headers: &HeaderMap) -> Result<&'static str, Wrong> {
+    let mut accepted: Vec<String> = Vec::new();
+    for value in headers.get_all(header::ACCEPT) {
+        let ranges = value.to_str().unwrap_or_default().split(',');
+        let wanted = ranges.filter(|range| !refuses(range)).filter_map(|range| range.split(';').next());
+        accepted.extend(wanted.map(|range| range.trim().to_ascii_lowercase()));
+    }
+    let takes = |wanted: &str| accepted.iter().any(|it| it == wanted);
+    if takes("application/graphql-response+json") {
+        Ok("application/graphql-response+json; charset=utf-8")
+    } else if !headers.contains_key(header::ACCEPT)
+        || ["application/json", "application/*", "*/*", ""].into_iter().any(takes)
+    {
+        Ok("application/json; charset=utf-8")
     } else {
-        "application/json; charset=utf-8"
-    };
+        Err(Wrong { status: StatusCode::NOT_ACCEPTABLE, ..bad_request(NOT_ACCEPTABLE) })
+    }
+}
+
+/// Has a media range the weight zero?
+fn refuses(range: &str) -> bool {
+    let weight = range.split(';').skip(1).find_map(|it| it.trim().strip_prefix("q="));
+    weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0_f32))
+}
+
+fn write(media_type: &'static str, reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).expect("replies carry HTTP statuses");
-    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], reply.body)
-        .into_response()
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")];
+    let mut response = (status, headers, reply.body).into_response();
+    if let Some(seconds) = reply.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// A fault of ours that nobody foresaw; the process lives, and the log has the place.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request's handler panicked");
+    let body = json!({"errors": [{
+        "message": "Internal server error",
+        "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+    }]});
+    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
 }
 
 /// Why a request does not get as far as GraphQL.

@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, interval, timeout};
 
+use tracing::Instrument as _;
+
 use super::{Server, bearer};
 use crate::auth::Caller;
 use crate::graphql::{self, Event, Incoming};
@@ -38,7 +40,12 @@ const SEND_TIME: Duration = Duration::from_secs(10);
 const TOO_MANY: u16 = 4429;
 
 /// Takes a connection, or says that there are too many.
-pub(super) fn open(server: &Server, upgrade: WebSocketUpgrade, address: IpAddr) -> Response {
+pub(super) fn open(
+    server: &Server,
+    upgrade: WebSocketUpgrade,
+    address: IpAddr,
+    request_id: Option<Arc<str>>,
+) -> Response {
     // A balancer may find another replica; whoever is too many himself is told so in his own protocol.
     let Ok(slot) = server.sockets.connection() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n").into_response();
@@ -50,10 +57,18 @@ pub(super) fn open(server: &Server, upgrade: WebSocketUpgrade, address: IpAddr) 
         .max_frame_size(MAX_MESSAGE)
         .read_buffer_size(4096)
         .write_buffer_size(4096)
-        .on_upgrade(move |socket| run(server, socket, address, slot))
+        .on_upgrade(move |socket| {
+            let span = tracing::error_span!("socket", id = request_id.as_deref());
+            run(server, socket, (address, request_id), slot).instrument(span)
+        })
 }
 
-async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Slot) {
+async fn run(
+    server: Server,
+    mut socket: WebSocket,
+    (address, request_id): (IpAddr, Option<Arc<str>>),
+    _slot: Slot,
+) {
     let Some(dialect) = socket.protocol().and_then(|name| Dialect::from_name(name.as_bytes())) else {
         close(&mut socket, 4406, "Subprotocol not acceptable").await;
         return;
@@ -67,6 +82,7 @@ async fn run(server: Server, mut socket: WebSocket, address: IpAddr, _slot: Slot
         server,
         dialect,
         address,
+        request_id,
         out,
         token: None,
         user: None,
@@ -153,6 +169,8 @@ struct Connection {
     server: Server,
     dialect: Dialect,
     address: IpAddr,
+    /// Of the request that became a connection; its operations share it.
+    request_id: Option<Arc<str>>,
     out: mpsc::Sender<Outgoing>,
     token: Option<String>,
     /// Who introduced himself, and his place.
@@ -219,17 +237,19 @@ impl Connection {
         static TURNS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let turn = TURNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // A caller of its own for each operation: its token is looked at anew.
-        let caller = Caller::new(Arc::clone(&self.server.auth), self.token.clone(), self.address);
+        let caller = Caller::new(Arc::clone(&self.server.auth), self.token.clone(), self.address)
+            .with_request_id(self.request_id.clone());
         let mut events = self.server.api.subscribe(incoming, caller);
         let (out, name) = (self.out.clone(), Arc::clone(&id));
-        let task = tokio::spawn(async move {
+        let told = async move {
             while let Some(event) = events.next().await {
                 if out.send(Outgoing { id: Arc::clone(&name), turn, event: Some(event) }).await.is_err() {
                     return;
                 }
             }
             let _ = out.send(Outgoing { id: name, turn, event: None }).await;
-        });
+        };
+        let task = tokio::spawn(told.in_current_span());
         self.running.insert(id, Running { turn, task: task.abort_handle(), _slot: slot });
     }
 

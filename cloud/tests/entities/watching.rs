@@ -26,7 +26,7 @@ impl Replica {
     async fn new(cast: &Cast) -> Self {
         let (_, app) = api(cast.world.app.config.database_url.expose()).await;
         let auth = Arc::new(auth::Auth::load(&app.config, app.db.clone()).await.unwrap());
-        Self { api: Api::new(app.clone()), app, auth }
+        Self { api: Api::new(app.clone()).unwrap(), app, auth }
     }
 
     fn watch(&self, who: &Person, query: &str, variables: Value) -> Ear {

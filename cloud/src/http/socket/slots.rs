@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use crate::config::Live;
+use crate::rate::network;
 
 /// Counts against the limits; cheap to clone.
 #[derive(Clone)]
@@ -132,17 +133,6 @@ impl Counted {
     }
 }
 
-/// What one subscriber of an internet provider has: an address, or a /64 network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() >> 64 << 64;
-            Ipv6Addr::from_bits(bits).into()
-        }
-        old @ IpAddr::V4(_) => old,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,12 +154,5 @@ mod tests {
         assert!(slots.subscription(home, Some(1)).is_ok());
         drop(_second);
         assert!(slots.0.taken.lock().unwrap().is_empty(), "nothing is left over");
-    }
-
-    #[test]
-    fn old_addresses_count_as_they_are() {
-        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
-        assert_eq!(network(mapped), IpAddr::from([10, 0, 0, 1]));
-        assert_ne!(network(IpAddr::from([10, 0, 0, 2])), IpAddr::from([10, 0, 0, 1]));
     }
 }
