@@ -2,6 +2,7 @@
 //! synchronous commit. Beside it the bare statement: the same raw rows by UNNEST, 1,000 at a time, and nothing projected.
 //!
 //! `cargo bench -p cloud --bench ingest [-- SECONDS]`
+#![recursion_limit = "512"]
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints, and may fail loudly")]
 
 use std::time::{Duration, Instant};

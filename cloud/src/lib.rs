@@ -4,6 +4,9 @@
 //! that Postgres does not know: any of them may be killed at any moment. Coordination is row locks and sloppy leases, never a
 //! leader.
 
+// The roots of the API are merged from many parts, each a layer of futures; an optimising build looks through all of them.
+#![recursion_limit = "512"]
+
 pub mod auth;
 pub mod billing;
 pub mod booking;

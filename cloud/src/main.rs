@@ -1,4 +1,6 @@
 //! The command line of the cloud.
+// The roots of the API are merged from many parts, each a layer of futures; an optimising build looks through all of them.
+#![recursion_limit = "512"]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
