@@ -165,7 +165,8 @@ pub(crate) async fn find_or_create(
         Contact::Phone(number) => (Role::Driver, Some(number.as_str()), None),
         Contact::Email(address) => (Role::BusinessOwner, None, Some(address.as_str())),
     };
-    let new = NewUser { phone, email, role: role.name(), ..NewUser::default() };
+    // Apps know the name of somebody new as an empty one.
+    let new = NewUser { name: Some(""), phone, email, role: role.name(), ..NewUser::default() };
     let id = user::insert(&mut *tx, &new).await?;
     let entry = audit::Entry {
         actor: by.or(Some(id)),
