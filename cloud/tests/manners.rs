@@ -506,3 +506,11 @@ async fn probes_tell_alive_from_ready() {
     assert_eq!(get("/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(get("/metrics").await, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn an_argument_whose_variable_was_not_sent_has_its_own_default() {
+    let text =
+        "mutation($seconds: Int) { learnCard(chargePointId: 1, name: \"x\", seconds: $seconds) { id } }";
+    let (_, answer) = query(text, json!({})).await;
+    assert_eq!(code(&answer), "UNAUTHENTICATED", "the argument is fine: {answer}");
+}

@@ -8,6 +8,7 @@
 mod hostile;
 mod persisted;
 mod size;
+mod undefined;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Refused> {
     let found = documents.find(&mut incoming)?;
     size::check_text(&found.text)?;
-    let document = parse_query(&*found.text).map_err(|error| parse_failed(&error))?;
+    let mut document = parse_query(&*found.text).map_err(|error| parse_failed(&error))?;
     let size = size::check(&document)?;
     documents.keep(&found);
     let key = format!("{:?}\n{:?}\n{:?}", found.text, incoming.operation_name, incoming.variables);
@@ -138,6 +139,7 @@ pub(super) fn prepare(
 
     let kind = chosen.ty;
     let roots = root_fields(&chosen.selection_set.node);
+    undefined::leave_out(&mut document, incoming.operation_name.as_deref(), &variables);
     let mut request = Request::new("").variables(variables);
     request.operation_name =
         incoming.operation_name.filter(|name| !name.is_empty() && !is_anonymous(&document));
