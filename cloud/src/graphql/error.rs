@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use async_graphql::{Error, ErrorExtensions as _, Value, value};
 
+/// SQLSTATE of a number that no column can hold, such as 1.7976931348623155e308 once it is rounded.
+const OUT_OF_RANGE: &str = "22003";
+
 /// The answer of a resolver.
 pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -115,6 +118,10 @@ impl From<anyhow::Error> for Fault {
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.is_some_and(|code| code == OUT_OF_RANGE) {
+            return Fault::BadInput("A number is larger or smaller than anything that is kept here.".into());
+        }
         Fault::Internal(error.into())
     }
 }
