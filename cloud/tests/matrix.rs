@@ -10,6 +10,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "matrix/listening.rs"]
+mod listening;
 #[path = "matrix/model.rs"]
 mod model;
 #[path = "matrix/rules.rs"]
