@@ -68,7 +68,7 @@ fn site(client: usize, size: i64) -> i64 {
     FIRST + i64::try_from(client).unwrap_or_default() * 61 % size
 }
 
-/// Half a degree of the strip where the sites are: some 50 of 20,000.
+/// Half a degree of the strip where the sites are: some 8 of 20,000.
 fn city(client: usize) -> (f64, f64, f64, f64) {
     let west = f64::from(u8::try_from(client).unwrap_or_default()) - 8.0;
     (west, 47.0, west + 0.5, 47.5)

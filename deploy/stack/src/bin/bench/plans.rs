@@ -49,12 +49,11 @@ fn log(stage: &Stage) -> Result<String> {
     Ok(std::fs::read_to_string(stage.dir().join("postgres.log"))?)
 }
 
-/// The newest whole plan of a statement about connectors.
+/// The newest plan of a statement that counts what is free, with its statement.
 fn plan(log: &str) -> Option<String> {
-    let begin = log.rfind("Query Text: select")?;
-    let (_, rest) = log[begin..].split_once("\n\t")?;
-    let lines = rest.lines().take_while(|line| line.starts_with(['\t', ' ']) || line.contains("(cost="));
-    let plan: Vec<&str> = lines.map(|line| line.trim_start_matches('\t')).collect();
-    let plan = plan.join("\n");
-    plan.contains("connectors").then_some(plan)
+    let statements = log.split("Query Text: ").skip(1);
+    let counts = statements.filter(|text| text.contains("as available") && text.contains("\n\t"));
+    let lines = counts.last()?.lines();
+    let plan: Vec<&str> = lines.take_while(|line| !line.contains(" LOG:  ")).collect();
+    Some(plan.join("\n"))
 }
