@@ -32,7 +32,8 @@ pub(super) struct CommandView {
     station: String,
     /// pending, sent or finished.
     state: String,
-    /// Accepted, Rejected, Scheduled, NotSupported, Failed, TimedOut, StationOffline, Expired or Unknown; null before the end.
+    /// Accepted, Rejected, Scheduled, NotSupported, Failed, TimedOut, StationOffline, Expired or Unknown; for bookings also
+    /// BySite, Occupied, Faulted and Unavailable; null before the end.
     outcome: Option<String>,
     /// For a person: the station's own word, or what went wrong.
     detail: Option<String>,
