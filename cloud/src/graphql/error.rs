@@ -7,8 +7,14 @@ use std::time::Duration;
 
 use async_graphql::{Error, ErrorExtensions as _, Value, value};
 
-/// SQLSTATE of a number that no column can hold, such as 1.7976931348623155e308 once it is rounded.
-const OUT_OF_RANGE: &str = "22003";
+/// What is said of a value that the database cannot work with, by its SQLSTATE. Class 22 is "data exception": the statements
+/// are ours and fixed, so what is wrong is a value, and values are the sender's.
+const DATA_EXCEPTION: &str = "22";
+const WORDS: [(&str, &str); 2] = [
+    // Such as 1.7976931348623155e308 once it is rounded.
+    ("22003", "A number is larger or smaller than anything that is kept here."),
+    ("22025", "A pattern must not end with a backslash: write two to mean one."),
+];
 
 /// The answer of a resolver.
 pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
@@ -118,11 +124,14 @@ impl From<anyhow::Error> for Fault {
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        if code.is_some_and(|code| code == OUT_OF_RANGE) {
-            return Fault::BadInput("A number is larger or smaller than anything that is kept here.".into());
+        match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+            Some(code) if code.starts_with(DATA_EXCEPTION) => {
+                let known = WORDS.iter().find(|(known, _)| *known == code);
+                tracing::warn!(%code, %error, "a value that the database cannot work with");
+                Fault::BadInput(known.map_or("A value is of no use here.", |(_, words)| words).into())
+            }
+            _ => Fault::Internal(error.into()),
         }
-        Fault::Internal(error.into())
     }
 }
 

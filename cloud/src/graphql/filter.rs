@@ -160,11 +160,16 @@ impl Condition {
                 sql.push(!wanted);
             }
             Condition::In(wanted, values) => {
-                let left = values.first().map_or_else(String::new, |value| value.left(expression));
+                // One id that is no number makes text of them all.
+                let text = values.iter().find(|value| matches!(value, Operand::Text(_)));
+                let left = text.or(values.first()).map_or_else(String::new, |value| value.left(expression));
                 sql.push(format_args!("{left} {}in (", if *wanted { "" } else { "not " }));
                 for (place, value) in values.iter().enumerate() {
                     sql.push(if place == 0 { "" } else { ", " });
-                    value.bind(sql);
+                    match value {
+                        Operand::Whole(id) if text.is_some() => Operand::Text(id.to_string()).bind(sql),
+                        value => value.bind(sql),
+                    }
                 }
                 sql.push(")");
             }
@@ -318,6 +323,14 @@ mod tests {
         };
         assert_eq!(sql(&one(true)), "(true and (false or false))");
         assert_eq!(sql(&one(false)), "(true and (false or true))");
+    }
+
+    #[test]
+    fn ids_of_which_one_is_no_number_compare_as_text() {
+        let mixed = vec![Operand::Whole(2), Operand::Text("1'".into())];
+        let filter =
+            Where { fields: vec![("a".into(), number(Condition::In(false, mixed)))], ..Where::default() };
+        assert_eq!(sql(&filter), "(true and (false or (a)::text not in ($1, $2)))");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Whoever commits a change leaves a [`Hint`]; Postgres delivers it to every replica. Each replica reads what changed once and
 //! fans it out to all its subscribers, however many they are.
 //!
-//! About sites and their connectors a hint says no more than "look now": what changed is found by [`Cursor`], so a deletion is
+//! About sites and their connectors a hint says no more than "look now": a cursor of its own finds what changed, so a deletion is
 //! seen as well as an edit, and a hint that was forgotten or lost (the listening connection broke, a replica died between
 //! commit and hint) costs a second and nothing else. Sessions have no such marks: those that run are read again every 15 s.
 //! Repeats are harmless, because what is sent is a state and not a step.

@@ -1,6 +1,7 @@
 //! The generated API over a real database: every family of operations, for those whose rows they are and for those whose not.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod mistakes;
 mod reading;
 #[path = "../support/mod.rs"]
 mod support;
@@ -70,6 +71,7 @@ fn empty_site() -> Value {
 async fn the_entities() {
     let cast = Cast::new().await;
     reading::all(&cast).await;
+    mistakes::all(&cast).await;
     watching::all(&cast).await;
     writing::all(&cast).await;
 }
