@@ -166,9 +166,10 @@ impl Condition {
                 sql.push(format_args!("{left} {}in (", if *wanted { "" } else { "not " }));
                 for (place, value) in values.iter().enumerate() {
                     sql.push(if place == 0 { "" } else { ", " });
-                    match value {
-                        Operand::Whole(id) if text.is_some() => Operand::Text(id.to_string()).bind(sql),
-                        value => value.bind(sql),
+                    if let (Operand::Whole(id), Some(_)) = (value, text) {
+                        Operand::Text(id.to_string()).bind(sql);
+                    } else {
+                        value.bind(sql);
                     }
                 }
                 sql.push(")");
