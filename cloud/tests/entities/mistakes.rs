@@ -1,5 +1,10 @@
 //! What people get wrong, one line each: the answer says what is wrong, and the process answers the next one.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "with --nocapture one reads the answers and how fast the slowest was"
+)]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
