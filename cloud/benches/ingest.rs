@@ -62,7 +62,8 @@ async fn run(pool: &PgPool, site_id: i64, lane: Lane, time: Duration) -> f64 {
             while started.elapsed() < time {
                 let records =
                     (first_seq..first_seq + PER_BATCH).map(|seq| record(lane, session, seq)).collect();
-                let batch = Batch { epoch: origin.epoch, lane, first_seq, records };
+                let batch =
+                    Batch { epoch: origin.epoch, boot: BootId(Uuid::nil()), lane, first_seq, records };
                 let outcome = batch::apply(&pool, origin, &batch).await.unwrap();
                 assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
                 first_seq += PER_BATCH;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloud::command::{self, NewCommand};
 use gateway::{House, T0, meanwhile, priced, record, started, station, status, stopped};
-use shared::id::{Epoch, SessionId};
+use shared::id::{BootId, Epoch, SessionId};
 use shared::model::document::DocumentBody;
 use shared::model::event::SessionMetered;
 use shared::model::{
@@ -290,6 +290,7 @@ async fn a_frame_without_the_right_seal_changes_nothing() {
     gateway.hello([0; 3], [0; 3]).await;
     let batch = shared::sync::Batch {
         epoch: gateway.epoch,
+        boot: BootId(Uuid::nil()),
         lane: Lane::Billing,
         first_seq: 1,
         records: vec![record(&started(SessionId(Uuid::now_v7())), 1)],

@@ -275,7 +275,10 @@ fn ups() -> Vec<(UpTopic, Up)> {
     };
     let batch = |lane: Lane| {
         let records = events().iter().filter(|event| event.lane() == lane).map(record).collect();
-        (UpTopic::Batch, Up::Batch(Batch { epoch: Epoch(id(2)), lane, first_seq: 300, records }))
+        (
+            UpTopic::Batch,
+            Up::Batch(Batch { epoch: Epoch(id(2)), boot: BootId(id(3)), lane, first_seq: 300, records }),
+        )
     };
     let mut all = vec![(UpTopic::Hello, Up::Hello(hello))];
     all.extend(Lane::ALL.map(batch));
@@ -301,7 +304,13 @@ fn downs() -> Vec<(DownTopic, Down)> {
     let mut all: Vec<(DownTopic, Down)> = verdicts.map(welcome).into();
     all.push((
         DownTopic::Ack,
-        Down::Ack(Ack { epoch: Epoch(id(2)), lane: Lane::Meter, watermark: 300, pause_ms: 0 }),
+        Down::Ack(Ack {
+            epoch: Epoch(id(2)),
+            boot: BootId(id(3)),
+            lane: Lane::Meter,
+            watermark: 300,
+            pause_ms: 0,
+        }),
     ));
     for body in commands() {
         let command = Command {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::id::{Epoch, GatewayId};
 use shared::model::Lane;
-use shared::sync::v1::PerLane;
+use shared::sync::handshake::Known;
 use sqlx::PgConnection;
 
 /// A lane's cursor, locked.
@@ -14,17 +14,6 @@ pub struct Cursor {
     pub watermark: u64,
     /// Why the epoch may write no more.
     pub frozen: Option<String>,
-}
-
-/// An epoch as a hello finds it.
-#[derive(Debug, Clone)]
-pub struct EpochState {
-    /// What is committed, by lane.
-    pub watermarks: PerLane,
-    /// Why it may write no more.
-    pub frozen: Option<String>,
-    /// Did a watermark move after the hello arrived here? Then the hello is old news.
-    pub moved_since: bool,
 }
 
 /// Locks a lane's cursor until the end of the transaction; `None` for an unknown epoch.
@@ -73,7 +62,7 @@ pub async fn epoch(
     gateway: GatewayId,
     epoch: Epoch,
     age: Duration,
-) -> sqlx::Result<Option<EpochState>> {
+) -> sqlx::Result<Option<Known>> {
     let rows: Vec<(i16, i64, bool, Option<String>)> = sqlx::query_as(
         "select c.lane, c.watermark, c.moved_at > clock_timestamp() - make_interval(secs => $3), e.frozen_reason
          from cursors c join gateway_epochs e using (gateway_id, epoch)
@@ -87,7 +76,7 @@ pub async fn epoch(
     if rows.is_empty() {
         return Ok(None);
     }
-    let mut state = EpochState { watermarks: PerLane::default(), frozen: None, moved_since: false };
+    let mut state = Known::default();
     for (lane, watermark, moved, frozen) in rows {
         if let Some(place) = usize::try_from(lane).ok().and_then(|lane| state.watermarks.get_mut(lane)) {
             *place = unsigned(watermark);

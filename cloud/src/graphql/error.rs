@@ -10,9 +10,10 @@ use async_graphql::{Error, ErrorExtensions as _, Value, value};
 /// What is said of a value that the database cannot work with, by its SQLSTATE. Class 22 is "data exception": the statements
 /// are ours and fixed, so what is wrong is a value, and values are the sender's.
 const DATA_EXCEPTION: &str = "22";
-const WORDS: [(&str, &str); 2] = [
+const WORDS: [(&str, &str); 3] = [
     // Such as 1.7976931348623155e308 once it is rounded.
     ("22003", "A number is larger or smaller than anything that is kept here."),
+    ("22021", "A text holds a character that no text here can hold, such as U+0000."),
     ("22025", "A pattern must not end with a backslash: write two to mean one."),
 ];
 
@@ -118,21 +119,25 @@ fn original(message: String, error: Option<&str>, status: u16) -> Value {
 
 impl From<anyhow::Error> for Fault {
     fn from(error: anyhow::Error) -> Self {
-        Fault::Internal(error)
+        error.downcast_ref().and_then(unusable).unwrap_or(Fault::Internal(error))
     }
 }
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-            Some(code) if code.starts_with(DATA_EXCEPTION) => {
-                let known = WORDS.iter().find(|(known, _)| *known == code);
-                tracing::warn!(%code, %error, "a value that the database cannot work with");
-                Fault::BadInput(known.map_or("A value is of no use here.", |(_, words)| words).into())
-            }
-            _ => Fault::Internal(error.into()),
-        }
+        unusable(&error).unwrap_or_else(|| Fault::Internal(error.into()))
     }
+}
+
+/// The fault of a sender whose value the database cannot work with.
+fn unusable(error: &sqlx::Error) -> Option<Fault> {
+    let code = error.as_database_error()?.code()?;
+    if !code.starts_with(DATA_EXCEPTION) {
+        return None;
+    }
+    tracing::warn!(%code, %error, "a value that the database cannot work with");
+    let known = WORDS.iter().find(|(known, _)| *known == code);
+    Some(Fault::BadInput(known.map_or("A value is of no use here.", |(_, words)| words).into()))
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ pub(super) fn told(refusal: Refusal) -> Fault {
         ),
         Refusal::Wait(time) => Fault::TooMany(time),
         Refusal::Undelivered(undelivered) => undelivered_code(&undelivered),
-        Refusal::Broken(error) => Fault::Internal(error),
+        Refusal::Broken(error) => error.into(),
     }
 }
 

@@ -148,7 +148,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        let ack = Ack { epoch: batch.epoch, lane: batch.lane, watermark, pause_ms };
+        let ack = Ack { epoch: batch.epoch, boot: batch.boot, lane: batch.lane, watermark, pause_ms };
         self.uplink.send(id, gateway, &Down::Ack(ack));
         self.note(id).await
     }

@@ -76,6 +76,13 @@ fn mistakes() -> Vec<Mistake> {
             "BAD_USER_INPUT",
             "yesterday",
         ),
+        (
+            "a name that no text can hold",
+            "mutation { login(input: {username: \"a\\u0000\", password: \"correct horse battery\"}) { accessToken } }".to_owned(),
+            json!({}),
+            "BAD_USER_INPUT",
+            "U+0000",
+        ),
         ("too many aliases", format!("{{ {aliases} }}"), json!({}), "", "alias"),
         ("too deep", deep, json!({}), "", ""),
     ]

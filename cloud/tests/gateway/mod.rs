@@ -285,7 +285,8 @@ impl Gateway {
     }
 
     pub(crate) async fn send(&self, lane: Lane, first_seq: u64, records: Vec<Record>) {
-        let batch = Batch { epoch: self.epoch, lane, first_seq, records };
+        let boot = BootId(Uuid::nil());
+        let batch = Batch { epoch: self.epoch, boot, lane, first_seq, records };
         self.publish(UpTopic::Batch, &Up::Batch(batch)).await;
     }
 

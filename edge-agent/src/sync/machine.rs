@@ -2,7 +2,7 @@
 //!
 //! One unacknowledged batch in flight per lane; billing first. Time is milliseconds on any monotonic clock.
 
-use shared::id::Epoch;
+use shared::id::{BootId, Epoch};
 use shared::model::Lane;
 use shared::sync::v1::PerLane;
 use shared::sync::{Ack, MAX_BATCH_RECORDS, Verdict, Welcome};
@@ -14,6 +14,9 @@ pub struct Patience {
     pub first_ms: u64,
     /// The longest.
     pub most_ms: u64,
+    /// How long after a welcome to say hello again when there is nothing to send: a cloud whose database was put back to a
+    /// backup asks for nothing by itself.
+    pub quiet_ms: u64,
 }
 
 /// What happened.
@@ -89,6 +92,8 @@ enum Phase {
 struct LaneState {
     head: u64,
     acked: u64,
+    /// The last number that this process has sent. Only what was sent can have been compared with what the cloud has.
+    sent: u64,
     flight: Option<Flight>,
 }
 
@@ -101,29 +106,34 @@ struct Flight {
 /// The machine.
 #[derive(Debug)]
 pub struct Machine {
+    boot: BootId,
     patience: Patience,
     epoch: Epoch,
     phase: Phase,
     lanes: [LaneState; 3],
     window: usize,
+    welcomed_at: u64,
     paused_until: u64,
     jitter: u64,
 }
 
 impl Machine {
-    /// A machine that is not connected. `seed` spreads the repeats of many gateways.
-    pub fn new(epoch: Epoch, heads: PerLane, acked: PerLane, patience: Patience, seed: u64) -> Self {
+    /// A machine that is not connected, of the process `boot`, whose random bits spread the repeats of many gateways.
+    pub fn new(boot: BootId, epoch: Epoch, heads: PerLane, acked: PerLane, patience: Patience) -> Self {
+        let seed = boot.0.as_u64_pair().1;
         let mut machine = Machine {
+            boot,
             patience,
             epoch,
             phase: Phase::Down,
             lanes: [LaneState::default(); 3],
             window: MAX_BATCH_RECORDS,
+            welcomed_at: 0,
             paused_until: 0,
             jitter: seed | 1,
         };
         for (lane, (head, acked)) in machine.lanes.iter_mut().zip(heads.into_iter().zip(acked)) {
-            *lane = LaneState { head, acked, flight: None };
+            *lane = LaneState { head, acked, ..LaneState::default() };
         }
         machine
     }
@@ -143,6 +153,12 @@ impl Machine {
         actions
     }
 
+    /// Tells how far an [`Action::Send`] got.
+    pub fn sent(&mut self, lane: Lane, last: u64) {
+        let state = &mut self.lanes[lane.index()];
+        state.sent = state.sent.max(last);
+    }
+
     /// When [`Heard::Tick`] is due, if ever.
     pub fn deadline(&mut self) -> Option<u64> {
         match self.phase {
@@ -153,7 +169,8 @@ impl Machine {
                 let repeats = flights.map(|flight| flight.since + self.wait(flight.tries)).min();
                 let waiting = self.lanes.iter().any(|lane| lane.flight.is_none() && lane.head > lane.acked);
                 let resume = waiting.then_some(self.paused_until);
-                [repeats, resume].into_iter().flatten().min()
+                let soonest = [repeats, resume].into_iter().flatten().min();
+                soonest.or(Some(self.welcomed_at + self.patience.quiet_ms))
             }
         }
     }
@@ -194,6 +211,7 @@ impl Machine {
         self.window =
             usize::try_from(welcome.window).unwrap_or(MAX_BATCH_RECORDS).clamp(1, MAX_BATCH_RECORDS);
         self.paused_until = now + u64::from(welcome.pause_ms);
+        self.welcomed_at = now;
         for lane in Lane::ALL {
             let (state, watermark) = (&mut self.lanes[lane.index()], welcome.watermarks[lane.index()]);
             state.flight = None;
@@ -202,15 +220,13 @@ impl Machine {
                 // what lies between may be deleted here. Either way the numbers no longer mean the same to both.
                 return self.renew(format!("{} watermark {watermark} does not fit", lane.name()), actions);
             }
-            if watermark > state.acked {
-                state.acked = watermark;
-                actions.push(Action::Acked { lane, watermark });
-            }
+            // What lies between our mark and the cloud's is sent again: a backup that was put back and has lived on has
+            // other records under these numbers, which only a comparison shows.
         }
     }
 
     fn acked(&mut self, now: u64, ack: Ack, actions: &mut Vec<Action>) {
-        if ack.epoch != self.epoch || self.phase != Phase::Ready {
+        if (ack.epoch, ack.boot) != (self.epoch, self.boot) || self.phase != Phase::Ready {
             return;
         }
         self.paused_until = self.paused_until.max(now + u64::from(ack.pause_ms));
@@ -218,17 +234,22 @@ impl Machine {
         if ack.watermark > state.head {
             return self.renew(format!("{} acknowledged beyond our head", ack.lane.name()), actions);
         }
-        if ack.watermark > state.acked {
-            state.acked = ack.watermark;
+        let compared = ack.watermark.min(state.sent);
+        if compared > state.acked {
+            state.acked = compared;
             state.flight = None;
-            actions.push(Action::Acked { lane: ack.lane, watermark: ack.watermark });
-        } else if let Some(flight) = &mut state.flight
-            && flight.tries == 0
-        {
-            // The old watermark again: the cloud saw a gap. Once at once; after that in its time.
-            flight.tries = 1;
-            flight.since = now;
-            actions.push(Action::Send { lane: ack.lane, after: state.acked, limit: self.window });
+            actions.push(Action::Acked { lane: ack.lane, watermark: compared });
+        } else if let Some(flight) = &mut state.flight {
+            match flight.tries {
+                // The old watermark again: the cloud saw a gap. Once at once; after that in its time.
+                0 => {
+                    (flight.tries, flight.since) = (1, now);
+                    actions.push(Action::Send { lane: ack.lane, after: state.acked, limit: self.window });
+                }
+                // Still less than it once acknowledged: its database may be a backup. The handshake tells.
+                _ if ack.watermark < state.acked => self.greet(now, 0, actions),
+                _ => {}
+            }
         }
     }
 
@@ -251,6 +272,10 @@ impl Machine {
     }
 
     fn repeat_hello(&mut self, now: u64, actions: &mut Vec<Action>) {
+        let is_quiet = self.lanes.iter().all(|lane| lane.flight.is_none() && lane.head == lane.acked);
+        if self.phase == Phase::Ready && is_quiet && now >= self.welcomed_at + self.patience.quiet_ms {
+            self.greet(now, 0, actions);
+        }
         if let Phase::Greeting { since, tries } = self.phase
             && now >= since + self.wait(tries)
         {
@@ -296,7 +321,8 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    const PATIENCE: Patience = Patience { first_ms: 10_000, most_ms: 300_000 };
+    const PATIENCE: Patience = Patience { first_ms: 10_000, most_ms: 300_000, quiet_ms: 3_600_000 };
+    const BOOT: BootId = BootId(Uuid::from_u128(7));
 
     fn epoch(n: u128) -> Epoch {
         Epoch(Uuid::from_u128(n))
@@ -316,7 +342,7 @@ mod tests {
     }
 
     fn ack(lane: Lane, watermark: u64) -> Heard {
-        Heard::Ack(Ack { epoch: epoch(1), lane, watermark, pause_ms: 0 })
+        Heard::Ack(Ack { epoch: epoch(1), boot: BOOT, lane, watermark, pause_ms: 0 })
     }
 
     fn send(lane: Lane, after: u64) -> Action {
@@ -324,7 +350,7 @@ mod tests {
     }
 
     fn ready(heads: PerLane, acked: PerLane) -> Machine {
-        let mut machine = Machine::new(epoch(1), heads, acked, PATIENCE, 7);
+        let mut machine = Machine::new(BOOT, epoch(1), heads, acked, PATIENCE);
         assert_eq!(machine.on(0, Heard::Connected), [Action::Hello]);
         machine
     }
@@ -334,8 +360,7 @@ mod tests {
         let mut machine = ready([3, 2, 0], [0, 0, 0]);
         assert_eq!(machine.on(1, Heard::Committed { epoch: epoch(1), heads: [4, 2, 0] }), []);
         let actions = machine.on(2, welcome(Verdict::Continue, [1, 0, 0]));
-        let acked = Action::Acked { lane: Lane::Billing, watermark: 1 };
-        assert_eq!(actions, [acked, send(Lane::Billing, 1), send(Lane::Meter, 0)]);
+        assert_eq!(actions, [send(Lane::Billing, 0), send(Lane::Meter, 0)]);
         assert_eq!(machine.on(3, Heard::Tick), [], "one batch in flight per lane");
     }
 
@@ -345,17 +370,20 @@ mod tests {
         machine.on(0, welcome(Verdict::Continue, [0, 0, 0]));
         assert_eq!(machine.on(9_999, Heard::Tick), []);
         assert_eq!(machine.on(10_000, Heard::Tick), [send(Lane::Billing, 0)]);
+        machine.sent(Lane::Billing, 2);
         let due = machine.deadline().unwrap();
         assert!((20_000..30_000).contains(&due), "{due}");
         assert_eq!(
             machine.on(10_001, ack(Lane::Billing, 2)),
             [Action::Acked { lane: Lane::Billing, watermark: 2 }, send(Lane::Billing, 2)]
         );
+        machine.sent(Lane::Billing, 3);
         assert_eq!(
             machine.on(10_002, ack(Lane::Billing, 3)),
             [Action::Acked { lane: Lane::Billing, watermark: 3 }]
         );
-        assert_eq!(machine.deadline(), None);
+        assert_eq!(machine.deadline(), Some(3_600_000), "nothing to do but to say hello again some time");
+        assert_eq!(machine.on(3_600_000, Heard::Tick), [Action::Hello]);
     }
 
     #[test]
@@ -364,6 +392,14 @@ mod tests {
         machine.on(0, welcome(Verdict::Continue, [1, 0, 0]));
         assert_eq!(machine.on(1, ack(Lane::Billing, 1)), [send(Lane::Billing, 1)]);
         assert_eq!(machine.on(2, ack(Lane::Billing, 1)), []);
+    }
+
+    #[test]
+    fn a_cloud_that_forgot_what_it_acknowledged_is_greeted_again() {
+        let mut machine = ready([5, 0, 0], [3, 0, 0]);
+        machine.on(0, welcome(Verdict::Continue, [3, 0, 0]));
+        assert_eq!(machine.on(1, ack(Lane::Billing, 1)), [send(Lane::Billing, 3)]);
+        assert_eq!(machine.on(2, ack(Lane::Billing, 1)), [Action::Hello]);
     }
 
     #[test]
@@ -378,6 +414,24 @@ mod tests {
                 [Action::Hello]
             );
         }
+    }
+
+    #[test]
+    fn only_what_was_sent_counts_as_acknowledged_and_only_by_answers_to_this_process() {
+        let mut machine = ready([9, 0, 0], [2, 0, 0]);
+        let first = Action::Send { lane: Lane::Billing, after: 2, limit: 256 };
+        assert_eq!(machine.on(1, welcome(Verdict::Continue, [7, 0, 0])), [first]);
+        machine.sent(Lane::Billing, 5);
+        let another = Ack {
+            epoch: epoch(1),
+            boot: BootId(Uuid::nil()),
+            lane: Lane::Billing,
+            watermark: 7,
+            pause_ms: 0,
+        };
+        assert_eq!(machine.on(2, Heard::Ack(another)), []);
+        let acked = Action::Acked { lane: Lane::Billing, watermark: 5 };
+        assert_eq!(machine.on(3, ack(Lane::Billing, 7)), [acked, send(Lane::Billing, 5)]);
     }
 
     #[test]

@@ -66,9 +66,9 @@ impl Sync {
         let patience = Patience {
             first_ms: self.config.ack_timeout_seconds.max(1) * 1000,
             most_ms: self.config.ack_timeout_most_seconds.max(1) * 1000,
+            quiet_ms: 3_600_000,
         };
-        let seed = u64::from_le_bytes(self.clock.boot.0.as_bytes()[8..].try_into().expect("eight bytes"));
-        let machine = Machine::new(at.epoch, at.heads, at.acked, patience, seed);
+        let machine = Machine::new(self.clock.boot, at.epoch, at.heads, at.acked, patience);
         let mut running = Running { sync: self, key, client, machine, position };
         loop {
             let wake = running.wake();
@@ -183,10 +183,13 @@ impl Running {
     async fn send(&mut self, lane: Lane, after: u64, limit: usize) -> anyhow::Result<()> {
         let epoch = self.position.borrow().epoch;
         let records = self.sync.store.records(lane, after, limit).await?;
-        let Some((first_seq, _)) = records.first() else { return Ok(()) };
-        let first_seq = *first_seq;
+        let (Some((first_seq, _)), Some((last, _))) = (records.first(), records.last()) else {
+            return Ok(());
+        };
+        let (first_seq, boot) = (*first_seq, self.sync.clock.boot);
+        self.machine.sent(lane, *last);
         let records = records.into_iter().map(|(_, record)| record).collect();
-        self.publish(UpTopic::Batch, &Up::Batch(Batch { epoch, lane, first_seq, records }));
+        self.publish(UpTopic::Batch, &Up::Batch(Batch { epoch, boot, lane, first_seq, records }));
         Ok(())
     }
 

@@ -21,7 +21,7 @@
 //!   result{command result}                 ──►     a fast copy; the lasting one comes in the billing lane
 //! ```
 //! Nothing drains before the welcome. A batch that was received already is acknowledged again, one that skips records is
-//! answered with the old watermark: see [`cursor`]. MQTT's own PUBACK says nothing here.
+//! answered with the old watermark: see [`cursor`]. What a hello means says [`handshake`]. MQTT's own PUBACK says nothing here.
 //!
 //! # Epochs
 //! Sequence numbers belong to one birth of the gateway's database. A reflashed gateway or a restored backup would use
@@ -38,6 +38,7 @@
 //! Records are length-prefixed and carry their kind, so that an unknown one is parked without losing its batch.
 
 pub mod cursor;
+pub mod handshake;
 pub mod record;
 pub mod seal;
 pub mod topic;

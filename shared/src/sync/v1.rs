@@ -67,6 +67,8 @@ pub struct Hello {
 pub struct Batch {
     /// The epoch of the numbers.
     pub epoch: Epoch,
+    /// The agent process that sends it.
+    pub boot: BootId,
     /// The lane.
     pub lane: Lane,
     /// The number of the first record; the others follow without gap.
@@ -110,6 +112,9 @@ pub struct Welcome {
 pub struct Ack {
     /// The epoch of the numbers.
     pub epoch: Epoch,
+    /// The process whose batch is answered. Two boxes that live from one copy hear each other's acknowledgements, and
+    /// those say nothing about what the other one has.
+    pub boot: BootId,
     /// The lane.
     pub lane: Lane,
     /// The last committed number.

@@ -126,7 +126,8 @@ impl Gateway {
 
     async fn batch(&mut self, lane: Lane, first_seq: u64, records: Vec<Record>) -> Result<()> {
         let last = first_seq + records.len() as u64 - 1;
-        let batch = Batch { epoch: self.epoch, lane, first_seq, records };
+        let boot = BootId(Uuid::nil());
+        let batch = Batch { epoch: self.epoch, boot, lane, first_seq, records };
         self.send(UpTopic::Batch, &Up::Batch(batch)).await?;
         loop {
             if let Down::Ack(ack) = self.hear().await?

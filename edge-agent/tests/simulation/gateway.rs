@@ -1,0 +1,159 @@
+//! The gateway's half: the real sync machine over a database that is a value.
+
+use std::collections::BTreeMap;
+
+use edge_agent::sync::machine::{Action, Heard, Machine, Patience};
+use shared::id::{BootId, Epoch};
+use shared::model::Lane;
+use shared::sync::v1::PerLane;
+use uuid::Uuid;
+
+use crate::cloud::Down;
+use crate::dice::Dice;
+use crate::world::{Fact, Up};
+
+const PATIENCE: Patience = Patience { first_ms: 2_000, most_ms: 30_000, quiet_ms: 600_000 };
+
+/// What survives a crash.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    epoch: Epoch,
+    heads: PerLane,
+    acked: PerLane,
+    rows: [BTreeMap<u64, Fact>; 3],
+}
+
+impl Disk {
+    pub(crate) fn new(dice: &mut Dice) -> Self {
+        Disk { epoch: birth(dice), heads: [0; 3], acked: [0; 3], rows: Default::default() }
+    }
+
+    /// Facts that are held; in the billing lane those that were acknowledged too.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.rows.iter().flat_map(BTreeMap::values)
+    }
+
+    fn backlog(&self) -> u64 {
+        self.heads.iter().zip(self.acked).map(|(head, acked)| head - acked).sum()
+    }
+
+    fn acked(&mut self, lane: Lane, watermark: u64) {
+        let place = lane.index();
+        let watermark = watermark.min(self.heads[place]);
+        if watermark <= self.acked[place] {
+            return;
+        }
+        self.acked[place] = watermark;
+        if lane != Lane::Billing {
+            self.rows[place].retain(|seq, _| *seq > watermark);
+        }
+    }
+
+    fn begin_epoch(&mut self, dice: &mut Dice) {
+        for (rows, head) in self.rows.iter_mut().zip(&mut self.heads) {
+            *rows = (1..).zip(std::mem::take(rows).into_values()).collect();
+            *head = u64::try_from(rows.len()).unwrap();
+        }
+        self.acked = [0; 3];
+        self.epoch = birth(dice);
+    }
+}
+
+fn birth(dice: &mut Dice) -> Epoch {
+    Epoch(Uuid::from_u64_pair(dice.next(), dice.next()))
+}
+
+/// One box: its disk, and the process that runs or not.
+pub(crate) struct Gateway {
+    pub(crate) disk: Disk,
+    boot: BootId,
+    process: Option<Machine>,
+    pub(crate) connected: bool,
+}
+
+impl Gateway {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Gateway { disk, boot: BootId(Uuid::nil()), process: None, connected: false }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    pub(crate) fn start(&mut self, dice: &mut Dice) {
+        let disk = &self.disk;
+        self.boot = BootId(Uuid::from_u64_pair(dice.next(), dice.next()));
+        self.process = Some(Machine::new(self.boot, disk.epoch, disk.heads, disk.acked, PATIENCE));
+    }
+
+    pub(crate) fn crash(&mut self) {
+        (self.process, self.connected) = (None, false);
+    }
+
+    /// Commits a fact; what is committed is promised.
+    pub(crate) fn record(&mut self, fact: Fact) {
+        let place = fact.lane.index();
+        self.disk.heads[place] += 1;
+        self.disk.rows[place].insert(self.disk.heads[place], fact);
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.disk.backlog() == 0
+    }
+
+    pub(crate) fn deadline(&mut self) -> Option<u64> {
+        self.process.as_mut()?.deadline()
+    }
+
+    /// Tells the process of a commit.
+    pub(crate) fn committed(&self) -> Heard {
+        Heard::Committed { epoch: self.disk.epoch, heads: self.disk.heads }
+    }
+
+    pub(crate) fn heard(down: Down) -> Heard {
+        match down {
+            Down::Welcome(welcome) => Heard::Welcome(welcome),
+            Down::Ack(ack) => Heard::Ack(ack),
+        }
+    }
+
+    /// Lets the process hear something and do what follows; returns what it sends. It may crash between any two steps.
+    pub(crate) fn hear(&mut self, now: u64, heard: Heard, dice: &mut Dice, crashes: bool) -> Vec<Up> {
+        let (mut sent, mut news) = (Vec::new(), vec![heard]);
+        while let Some(heard) = news.pop() {
+            let Some(machine) = &mut self.process else { break };
+            for action in machine.on(now, heard) {
+                if crashes && dice.below(400) == 0 {
+                    self.crash();
+                    return sent;
+                }
+                self.act(action, &mut sent, &mut news, dice);
+            }
+        }
+        sent
+    }
+
+    fn act(&mut self, action: Action, sent: &mut Vec<Up>, news: &mut Vec<Heard>, dice: &mut Dice) {
+        let disk = &mut self.disk;
+        match action {
+            Action::Hello => sent.push(Up::Hello { epoch: disk.epoch, heads: disk.heads, acked: disk.acked }),
+            Action::Send { lane, after, limit } => sent.extend(self.batch(lane, after, limit, dice)),
+            Action::Acked { lane, watermark } => disk.acked(lane, watermark),
+            Action::NewEpoch { .. } => {
+                disk.begin_epoch(dice);
+                news.push(self.committed());
+            }
+            Action::Stuck { reason } => panic!("stuck: {reason}"),
+        }
+    }
+
+    /// Records are of different sizes, so that a batch is sometimes full before its limit.
+    fn batch(&mut self, lane: Lane, after: u64, limit: usize, dice: &mut Dice) -> Option<Up> {
+        let most = limit - usize::try_from(dice.below(3)).unwrap().min(limit - 1);
+        let rows = self.disk.rows[lane.index()].range(after + 1..).take(most);
+        let (numbers, facts): (Vec<u64>, Vec<Fact>) = rows.map(|(seq, fact)| (*seq, *fact)).unzip();
+        let (first, last) = (*numbers.first()?, *numbers.last()?);
+        self.process.as_mut()?.sent(lane, last);
+        Some(Up::Batch { epoch: self.disk.epoch, boot: self.boot, lane, first, facts })
+    }
+}
