@@ -308,6 +308,7 @@ fn downs() -> Vec<(DownTopic, Down)> {
             epoch: Epoch(id(2)),
             boot: BootId(id(3)),
             lane: Lane::Meter,
+            last: 310,
             watermark: 300,
             pause_ms: 0,
         }),

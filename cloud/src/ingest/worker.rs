@@ -148,7 +148,8 @@ impl Worker {
                 return Ok(());
             }
         };
-        let ack = Ack { epoch: batch.epoch, boot: batch.boot, lane: batch.lane, watermark, pause_ms };
+        let Batch { epoch, boot, lane, .. } = *batch;
+        let ack = Ack { epoch, boot, lane, last: batch.last_seq(), watermark, pause_ms };
         self.uplink.send(id, gateway, &Down::Ack(ack));
         self.note(id).await
     }

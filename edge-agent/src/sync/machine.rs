@@ -92,8 +92,6 @@ enum Phase {
 struct LaneState {
     head: u64,
     acked: u64,
-    /// The last number that this process has sent. Only what was sent can have been compared with what the cloud has.
-    sent: u64,
     flight: Option<Flight>,
 }
 
@@ -151,12 +149,6 @@ impl Machine {
         }
         self.drain(now, &mut actions);
         actions
-    }
-
-    /// Tells how far an [`Action::Send`] got.
-    pub fn sent(&mut self, lane: Lane, last: u64) {
-        let state = &mut self.lanes[lane.index()];
-        state.sent = state.sent.max(last);
     }
 
     /// When [`Heard::Tick`] is due, if ever.
@@ -234,7 +226,7 @@ impl Machine {
         if ack.watermark > state.head {
             return self.renew(format!("{} acknowledged beyond our head", ack.lane.name()), actions);
         }
-        let compared = ack.watermark.min(state.sent);
+        let compared = ack.watermark.min(ack.last);
         if compared > state.acked {
             state.acked = compared;
             state.flight = None;
@@ -342,7 +334,7 @@ mod tests {
     }
 
     fn ack(lane: Lane, watermark: u64) -> Heard {
-        Heard::Ack(Ack { epoch: epoch(1), boot: BOOT, lane, watermark, pause_ms: 0 })
+        Heard::Ack(Ack { epoch: epoch(1), boot: BOOT, lane, last: watermark, watermark, pause_ms: 0 })
     }
 
     fn send(lane: Lane, after: u64) -> Action {
@@ -370,14 +362,12 @@ mod tests {
         machine.on(0, welcome(Verdict::Continue, [0, 0, 0]));
         assert_eq!(machine.on(9_999, Heard::Tick), []);
         assert_eq!(machine.on(10_000, Heard::Tick), [send(Lane::Billing, 0)]);
-        machine.sent(Lane::Billing, 2);
         let due = machine.deadline().unwrap();
         assert!((20_000..30_000).contains(&due), "{due}");
         assert_eq!(
             machine.on(10_001, ack(Lane::Billing, 2)),
             [Action::Acked { lane: Lane::Billing, watermark: 2 }, send(Lane::Billing, 2)]
         );
-        machine.sent(Lane::Billing, 3);
         assert_eq!(
             machine.on(10_002, ack(Lane::Billing, 3)),
             [Action::Acked { lane: Lane::Billing, watermark: 3 }]
@@ -417,21 +407,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_sent_counts_as_acknowledged_and_only_by_answers_to_this_process() {
+    fn only_what_was_compared_counts_and_only_in_answers_to_this_process() {
         let mut machine = ready([9, 0, 0], [2, 0, 0]);
-        let first = Action::Send { lane: Lane::Billing, after: 2, limit: 256 };
-        assert_eq!(machine.on(1, welcome(Verdict::Continue, [7, 0, 0])), [first]);
-        machine.sent(Lane::Billing, 5);
-        let another = Ack {
-            epoch: epoch(1),
-            boot: BootId(Uuid::nil()),
-            lane: Lane::Billing,
-            watermark: 7,
-            pause_ms: 0,
-        };
-        assert_eq!(machine.on(2, Heard::Ack(another)), []);
-        let acked = Action::Acked { lane: Lane::Billing, watermark: 5 };
-        assert_eq!(machine.on(3, ack(Lane::Billing, 7)), [acked, send(Lane::Billing, 5)]);
+        assert_eq!(machine.on(1, welcome(Verdict::Continue, [7, 0, 0])), [send(Lane::Billing, 2)]);
+        let (epoch, lane) = (epoch(1), Lane::Billing);
+        let answer = |boot| Heard::Ack(Ack { epoch, boot, lane, last: 5, watermark: 7, pause_ms: 0 });
+        assert_eq!(machine.on(2, answer(BootId(Uuid::nil()))), []);
+        let acked = Action::Acked { lane, watermark: 5 };
+        assert_eq!(machine.on(3, answer(BOOT)), [acked, send(lane, 5)]);
     }
 
     #[test]

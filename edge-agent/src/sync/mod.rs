@@ -183,11 +183,8 @@ impl Running {
     async fn send(&mut self, lane: Lane, after: u64, limit: usize) -> anyhow::Result<()> {
         let epoch = self.position.borrow().epoch;
         let records = self.sync.store.records(lane, after, limit).await?;
-        let (Some((first_seq, _)), Some((last, _))) = (records.first(), records.last()) else {
-            return Ok(());
-        };
+        let Some((first_seq, _)) = records.first() else { return Ok(()) };
         let (first_seq, boot) = (*first_seq, self.sync.clock.boot);
-        self.machine.sent(lane, *last);
         let records = records.into_iter().map(|(_, record)| record).collect();
         self.publish(UpTopic::Batch, &Up::Batch(Batch { epoch, boot, lane, first_seq, records }));
         Ok(())

@@ -18,8 +18,6 @@ pub(crate) struct Database {
     epochs: BTreeMap<Epoch, Lanes>,
     /// Facts by their business key: a second one changes nothing.
     pub(crate) facts: BTreeSet<Fact>,
-    /// Facts that a contradiction kept out, for a person to look at.
-    pub(crate) parked: BTreeSet<Fact>,
 }
 
 #[derive(Clone, Default)]
@@ -90,8 +88,10 @@ fn batch(
         return stopped(epoch, "frozen");
     }
     let watermark = lanes.known.watermarks[place];
+    let last = first + u64::try_from(facts.len()).unwrap() - 1;
+    let ack = |watermark| Some(Down::Ack(Ack { epoch, boot, lane, last, watermark, pause_ms: 0 }));
     let (skip, next) = match accept(watermark, first, facts.len()) {
-        Cursor::Gap => return ack(epoch, boot, lane, watermark),
+        Cursor::Gap => return ack(watermark),
         Cursor::Duplicate => (facts.len(), watermark),
         Cursor::Apply { skip, watermark } => (skip, watermark),
     };
@@ -99,7 +99,6 @@ fn batch(
     let from = usize::try_from(first - 1).unwrap();
     if stored[from..from + skip] != facts[..skip] {
         lanes.known.frozen = Some("other facts under known numbers".into());
-        db.parked.extend(facts);
         return stopped(epoch, "other facts under known numbers");
     }
     stored.extend(&facts[skip..]);
@@ -109,11 +108,7 @@ fn batch(
         lanes.moved_at = now;
     }
     db.facts.extend(&facts[skip..]);
-    ack(epoch, boot, lane, next)
-}
-
-fn ack(epoch: Epoch, boot: BootId, lane: Lane, watermark: u64) -> Option<Down> {
-    Some(Down::Ack(Ack { epoch, boot, lane, watermark, pause_ms: 0 }))
+    ack(next)
 }
 
 /// A replica says so by a welcome that asks for a new epoch.

@@ -152,8 +152,7 @@ impl Gateway {
         let most = limit - usize::try_from(dice.below(3)).unwrap().min(limit - 1);
         let rows = self.disk.rows[lane.index()].range(after + 1..).take(most);
         let (numbers, facts): (Vec<u64>, Vec<Fact>) = rows.map(|(seq, fact)| (*seq, *fact)).unzip();
-        let (first, last) = (*numbers.first()?, *numbers.last()?);
-        self.process.as_mut()?.sent(lane, last);
+        let first = *numbers.first()?;
         Some(Up::Batch { epoch: self.disk.epoch, boot: self.boot, lane, first, facts })
     }
 }

@@ -77,6 +77,14 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
+impl Batch {
+    /// The number of the last record; of an empty batch the one before the first.
+    pub fn last_seq(&self) -> u64 {
+        let count = u64::try_from(self.records.len()).unwrap_or(u64::MAX);
+        self.first_seq.saturating_add(count).saturating_sub(1)
+    }
+}
+
 /// May this epoch go on?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
@@ -107,7 +115,7 @@ pub struct Welcome {
     pub pause_ms: u32,
 }
 
-/// All records up to `watermark` are committed.
+/// The answer to a batch: all records up to `watermark` are committed, and those of the batch are the same ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// The epoch of the numbers.
@@ -117,6 +125,8 @@ pub struct Ack {
     pub boot: BootId,
     /// The lane.
     pub lane: Lane,
+    /// The last number of the batch that is answered: what lies beyond has not been compared with what is committed.
+    pub last: u64,
     /// The last committed number.
     pub watermark: u64,
     /// Wait so long before the next batch.
