@@ -25,6 +25,7 @@ pub mod lists;
 pub mod live;
 pub mod metrics;
 mod rate;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(booking::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(watch::keep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;
 

@@ -39,5 +39,16 @@ fn describe() {
     counter!("commands_total", "Commands finished, by outcome");
     counter!("bills_total", "Bills written");
     counter!("price_differences_total", "Bills whose total differs from what the gateway computed");
+    counter!("ingest_gaps_total", "Batches that skipped records; the gateway goes back to what is missing");
+    counter!("ingest_failed_total", "Batches that the database did not take; gateways send them again");
+    counter!("refresh_tokens_reused_total", "Spent refresh tokens that came again: somebody has a copy");
+    gauge!("gateways", "Enrolled gateways, by when they were last heard");
+    gauge!("alarms_open", "Alarms that nobody has acknowledged, by kind");
+    gauge!("quarantined_records", "Records that are parked and wait for a person or an upgrade");
+    gauge!("epochs_frozen_today", "Epochs frozen within a day: cloned or restored gateways");
+    gauge!("commands_open", "Commands without an end");
+    gauge!("sessions_open", "Sessions that run");
+    gauge!("sessions_unbilled", "Sessions that ended five minutes ago or earlier and have no bill");
+    gauge!("documents_behind", "Documents that a gateway should hold for five minutes and does not");
     counter!("live_lagged_total", "Subscribers that were too slow and had to start over");
 }

@@ -199,13 +199,17 @@ fn write(
     Reply { status, body, refused: data.is_none(), retry_after: None }
 }
 
-/// Counts answers by what their first error says; the codes are few and our own.
+/// Counts answers by what their first error says; the codes are few and our own. What is not there has the code of our own
+/// failures, because apps know it so, and a status that tells them apart.
 fn count(errors: &[ServerError]) {
-    let code = errors.first().and_then(|error| error.extensions.as_ref()?.get("code"));
-    let code = match (errors, code) {
-        ([], _) => "OK".to_owned(),
-        (_, Some(async_graphql::Value::String(code))) => code.clone(),
-        (_, _) => "OTHER".to_owned(),
+    let told = |name: &str| errors.first().and_then(|error| error.extensions.as_ref()?.get(name));
+    let code = match (errors, told("code"), told("status")) {
+        ([], ..) => "OK".to_owned(),
+        (_, _, Some(async_graphql::Value::Number(status))) if status.as_u64() == Some(404) => {
+            "NOT_FOUND".to_owned()
+        }
+        (_, Some(async_graphql::Value::String(code)), _) => code.clone(),
+        (..) => "OTHER".to_owned(),
     };
     metrics::counter!("graphql_answers_total", "code" => code).increment(1);
 }
