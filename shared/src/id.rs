@@ -58,6 +58,10 @@ uuid_id! {
     /// A tariff, whatever its version.
     TariffId
 }
+uuid_id! {
+    /// A firmware image in the cloud's store.
+    FirmwareId
+}
 
 /// The share of gateways that one ingest replica reads: the topic level in front of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use shared::id::{
-    BootId, CommandId, Epoch, EvseNo, GatewayId, ReservationId, SessionId, Shard, StationId, StationTxRef,
-    TariffId,
+    BootId, CommandId, Epoch, EvseNo, FirmwareId, GatewayId, ReservationId, SessionId, Shard, StationId,
+    StationTxRef, TariffId,
 };
 use shared::model::charging::{
     ChargingKind, ChargingPeriod, ChargingProfile, ChargingPurpose, ChargingSchedule, ProfileFilter,
@@ -24,6 +24,10 @@ use shared::model::document::{
 use shared::model::event::{
     AuthorisationDecided, DocumentApplied, Event, Lane, MeterGap, PresenceChanged, SecurityNoticed,
     SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
+};
+use shared::model::file::{
+    FirmwareImage, FirmwareProgressed, FirmwareSignature, FirmwareState, FirmwareUpdate, LogKind,
+    LogProgressed, LogReceived, LogRequest, LogState, ReceivedFile, Retries, Sha256, Transfer,
 };
 use shared::model::reservation::{Reservation, ReservationEnd, ReservationEnded};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
@@ -175,6 +179,26 @@ fn events() -> Vec<Event> {
             end: ReservationEnd::Used(session),
             at: AT,
         }),
+        Event::FirmwareProgressed(FirmwareProgressed {
+            update: Some(CommandId(id(7))),
+            station: station(),
+            state: FirmwareState::Installed,
+            detail: "d".into(),
+            at: AT,
+        }),
+        Event::LogProgressed(LogProgressed {
+            log: None,
+            station: station(),
+            state: LogState::Uploaded,
+            detail: String::new(),
+            at: AT,
+        }),
+        Event::LogReceived(LogReceived {
+            log: CommandId(id(7)),
+            station: station(),
+            file: ReceivedFile { name: "log.txt".into(), size: 300, sha256: Sha256([7; 32]) },
+            at: AT,
+        }),
     ]
 }
 
@@ -210,6 +234,23 @@ fn profile() -> ChargingProfile {
     }
 }
 
+fn firmware_update() -> FirmwareUpdate {
+    FirmwareUpdate {
+        image: FirmwareImage {
+            id: FirmwareId(id(5)),
+            file_name: "f.bin".into(),
+            version: "2.0".into(),
+            size: 300,
+            sha256: Sha256([7; 32]),
+        },
+        signature: Some(FirmwareSignature { certificate: "c".into(), signature: "s".into() }),
+        retrieve_at: Some(AT),
+        install_at: None,
+        retries: Retries { count: Some(3), interval_s: Some(300) },
+        transfer: None,
+    }
+}
+
 fn commands() -> Vec<CommandBody> {
     let evse = EvseNo(1);
     vec![
@@ -239,6 +280,14 @@ fn commands() -> Vec<CommandBody> {
             stack_level: Some(2),
         }),
         CommandBody::GetCompositeSchedule { evse: None, duration_s: 3600, unit: Some(RateUnit::Watts) },
+        CommandBody::UpdateFirmware(Box::new(firmware_update())),
+        CommandBody::RequestLog(LogRequest {
+            kind: LogKind::Security,
+            from: Some(AT),
+            to: None,
+            retries: Retries { count: None, interval_s: None },
+            transfer: Some(Transfer::Ftp),
+        }),
     ]
 }
 

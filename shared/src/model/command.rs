@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::charging::{ChargingProfile, CompositeSchedule, ProfileFilter, RateUnit};
+use super::file::{FirmwareUpdate, LogRequest};
 use super::reservation::Reservation;
 use super::token::IdToken;
 use crate::id::{CommandId, EvseNo, ReservationId, SessionId, StationId};
@@ -110,6 +111,10 @@ pub enum CommandBody {
         /// In which unit; the station chooses when absent.
         unit: Option<RateUnit>,
     },
+    /// Install a firmware image. How far it is comes as [`super::file::FirmwareProgressed`].
+    UpdateFirmware(Box<FirmwareUpdate>),
+    /// Bring a log. How far it is comes as [`super::file::LogProgressed`].
+    RequestLog(LogRequest),
 }
 
 impl CommandBody {
@@ -131,6 +136,8 @@ impl CommandBody {
             CommandBody::SetChargingProfile { .. } => "SetChargingProfile",
             CommandBody::ClearChargingProfiles(_) => "ClearChargingProfiles",
             CommandBody::GetCompositeSchedule { .. } => "GetCompositeSchedule",
+            CommandBody::UpdateFirmware(_) => "UpdateFirmware",
+            CommandBody::RequestLog(_) => "RequestLog",
         }
     }
 
@@ -151,7 +158,9 @@ impl CommandBody {
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
             | CommandBody::Unlock { .. }
-            | CommandBody::DataTransfer { .. } => false,
+            | CommandBody::DataTransfer { .. }
+            | CommandBody::UpdateFirmware(_)
+            | CommandBody::RequestLog(_) => false,
         }
     }
 }
@@ -262,6 +271,11 @@ pub enum Told {
     },
     /// What its limits add up to ([`CommandBody::GetCompositeSchedule`]).
     Schedule(CompositeSchedule),
+    /// What the file will be called that it brings ([`CommandBody::RequestLog`]).
+    File {
+        /// The name, unless there is nothing to bring.
+        name: Option<String>,
+    },
 }
 
 impl CommandResult {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::CommandResult;
+use super::file::{FirmwareProgressed, LogProgressed, LogReceived};
 use super::meter::MeterReading;
 use super::reservation::ReservationEnded;
 use super::session::{SessionStarted, SessionStopped, TariffRef};
@@ -212,4 +213,7 @@ pub enum Event {
     DocumentApplied(DocumentApplied),
     UnknownCardSeen(UnknownCardSeen),
     ReservationEnded(ReservationEnded),
+    FirmwareProgressed(FirmwareProgressed),
+    LogProgressed(LogProgressed),
+    LogReceived(LogReceived),
 }

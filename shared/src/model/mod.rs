@@ -7,6 +7,7 @@ pub mod charging;
 pub mod command;
 pub mod document;
 pub mod event;
+pub mod file;
 pub mod meter;
 pub mod reservation;
 pub mod session;

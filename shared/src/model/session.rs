@@ -172,7 +172,10 @@ impl Session {
             | Event::StationBooted(_)
             | Event::DocumentApplied(_)
             | Event::UnknownCardSeen(_)
-            | Event::ReservationEnded(_) => {}
+            | Event::ReservationEnded(_)
+            | Event::FirmwareProgressed(_)
+            | Event::LogProgressed(_)
+            | Event::LogReceived(_) => {}
         }
     }
 

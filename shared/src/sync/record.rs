@@ -82,9 +82,12 @@ pub mod kind {
     pub const STATION_BOOTED: u16 = 34;
     pub const DOCUMENT_APPLIED: u16 = 35;
     pub const UNKNOWN_CARD_SEEN: u16 = 36;
+    pub const FIRMWARE_PROGRESSED: u16 = 64;
+    pub const LOG_PROGRESSED: u16 = 65;
+    pub const LOG_RECEIVED: u16 = 66;
 
     /// Every kind that this build reads.
-    pub const ALL: [u16; 15] = [
+    pub const ALL: [u16; 18] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -100,6 +103,9 @@ pub mod kind {
         DOCUMENT_APPLIED,
         UNKNOWN_CARD_SEEN,
         RESERVATION_ENDED,
+        FIRMWARE_PROGRESSED,
+        LOG_PROGRESSED,
+        LOG_RECEIVED,
     ];
 }
 
@@ -122,6 +128,9 @@ impl Event {
             Event::DocumentApplied(_) => kind::DOCUMENT_APPLIED,
             Event::UnknownCardSeen(_) => kind::UNKNOWN_CARD_SEEN,
             Event::ReservationEnded(_) => kind::RESERVATION_ENDED,
+            Event::FirmwareProgressed(_) => kind::FIRMWARE_PROGRESSED,
+            Event::LogProgressed(_) => kind::LOG_PROGRESSED,
+            Event::LogReceived(_) => kind::LOG_RECEIVED,
         }
     }
 
@@ -150,7 +159,10 @@ impl Event {
             | Event::PresenceChanged(_)
             | Event::StationBooted(_)
             | Event::DocumentApplied(_)
-            | Event::UnknownCardSeen(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::UnknownCardSeen(_)
+            | Event::FirmwareProgressed(_)
+            | Event::LogProgressed(_)
+            | Event::LogReceived(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -172,6 +184,9 @@ impl Event {
             Event::DocumentApplied(e) => postcard::to_stdvec(e),
             Event::UnknownCardSeen(e) => postcard::to_stdvec(e),
             Event::ReservationEnded(e) => postcard::to_stdvec(e),
+            Event::FirmwareProgressed(e) => postcard::to_stdvec(e),
+            Event::LogProgressed(e) => postcard::to_stdvec(e),
+            Event::LogReceived(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -208,6 +223,9 @@ impl Record {
             kind::DOCUMENT_APPLIED => Event::DocumentApplied(postcard::from_bytes(body)?),
             kind::UNKNOWN_CARD_SEEN => Event::UnknownCardSeen(postcard::from_bytes(body)?),
             kind::RESERVATION_ENDED => Event::ReservationEnded(postcard::from_bytes(body)?),
+            kind::FIRMWARE_PROGRESSED => Event::FirmwareProgressed(postcard::from_bytes(body)?),
+            kind::LOG_PROGRESSED => Event::LogProgressed(postcard::from_bytes(body)?),
+            kind::LOG_RECEIVED => Event::LogReceived(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -218,6 +236,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
         kind::SESSION_STARTED..=kind::RESERVATION_ENDED => Some(Lane::Billing),
         kind::SESSION_METERED..=kind::METER_GAP => Some(Lane::Meter),
         kind::STATUS_CHANGED..=kind::UNKNOWN_CARD_SEEN => Some(Lane::Status),
+        kind::FIRMWARE_PROGRESSED..=kind::LOG_RECEIVED => Some(Lane::Status),
         _ => None,
     }
 }

@@ -24,6 +24,9 @@ pub enum Verdict {
     Faulted,
     Unavailable,
     Unknown,
+    AcceptedCanceled,
+    InvalidCertificate,
+    RevokedCertificate,
     /// A word that the specification does not know.
     Other(String),
 }
@@ -41,6 +44,8 @@ pub struct Confirmation {
     pub unknown_keys: Vec<String>,
     /// The schedule that GetCompositeSchedule asked for.
     pub schedule: Option<CompositeSchedule>,
+    /// What the file will be called that GetDiagnostics or GetLog asked for.
+    pub file_name: Option<String>,
 }
 
 /// A setting of a station (§7.29 KeyValue).
@@ -57,7 +62,7 @@ pub struct ConfigurationKey {
 impl Verdict {
     /// Reads a status word, whatever its case.
     pub fn read(word: &str) -> Self {
-        const KNOWN: [(&str, Verdict); 14] = [
+        const KNOWN: [(&str, Verdict); 17] = [
             ("Accepted", Verdict::Accepted),
             ("Rejected", Verdict::Rejected),
             ("Scheduled", Verdict::Scheduled),
@@ -72,6 +77,9 @@ impl Verdict {
             ("Faulted", Verdict::Faulted),
             ("Unavailable", Verdict::Unavailable),
             ("Unknown", Verdict::Unknown),
+            ("AcceptedCanceled", Verdict::AcceptedCanceled),
+            ("InvalidCertificate", Verdict::InvalidCertificate),
+            ("RevokedCertificate", Verdict::RevokedCertificate),
         ];
         let word = word.trim();
         let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
@@ -83,12 +91,22 @@ impl Confirmation {
     /// Reads the answer to any of our requests.
     pub fn read(payload: &RawValue) -> Read<Confirmation> {
         let mut reader = Reader::default();
-        let names = ["status", "data", "configurationKey", "unknownKey", "scheduleStart", "chargingSchedule"];
-        let [status, data, keys, unknown, start, schedule] = reader.members(payload, names);
+        let names = [
+            "status",
+            "data",
+            "configurationKey",
+            "unknownKey",
+            "scheduleStart",
+            "chargingSchedule",
+            "fileName",
+            "filename",
+        ];
+        let [status, data, keys, unknown, start, schedule, diagnostics, log] = reader.members(payload, names);
         let mut confirmation = Confirmation {
             verdict: reader.text("status", status, 50).map(|word| Verdict::read(&word)),
             data: reader.anything("data", data),
             schedule: charging::read_composite(&mut reader, start, schedule),
+            file_name: reader.text("fileName", diagnostics.or(log), 255),
             ..Confirmation::default()
         };
         if let Some(keys) = keys {

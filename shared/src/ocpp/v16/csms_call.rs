@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use crate::model::charging::{ChargingProfile, ProfileFilter, RateUnit};
 
 use super::charging;
+use super::files::FileCall;
 use super::names::Trigger;
 use super::schema::{
     AvailabilityType, CancelReservationRequest, ChangeAvailabilityRequest, ChangeConfigurationRequest,
@@ -19,21 +20,63 @@ use crate::units::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the specification's")]
 pub enum CsmsCall {
-    ChangeAvailability { connector: u16, operative: bool },
-    ChangeConfiguration { key: String, value: String },
+    ChangeAvailability {
+        connector: u16,
+        operative: bool,
+    },
+    ChangeConfiguration {
+        key: String,
+        value: String,
+    },
     ClearCache,
-    DataTransfer { vendor: String, message: Option<String>, data: Option<String> },
-    GetConfiguration { keys: Vec<String> },
-    RemoteStart { connector: Option<u16>, id_tag: String },
-    RemoteStop { transaction: i32 },
-    Reset { hard: bool },
-    Trigger { message: Trigger, connector: Option<u16> },
-    UnlockConnector { connector: u16 },
-    ReserveNow { connector: u16, until: Timestamp, id_tag: String, parent: Option<String>, reservation: i32 },
-    CancelReservation { reservation: i32 },
-    SetChargingProfile { connector: u16, profile: ChargingProfile, transaction: Option<i32> },
+    DataTransfer {
+        vendor: String,
+        message: Option<String>,
+        data: Option<String>,
+    },
+    GetConfiguration {
+        keys: Vec<String>,
+    },
+    RemoteStart {
+        connector: Option<u16>,
+        id_tag: String,
+    },
+    RemoteStop {
+        transaction: i32,
+    },
+    Reset {
+        hard: bool,
+    },
+    Trigger {
+        message: Trigger,
+        connector: Option<u16>,
+    },
+    UnlockConnector {
+        connector: u16,
+    },
+    ReserveNow {
+        connector: u16,
+        until: Timestamp,
+        id_tag: String,
+        parent: Option<String>,
+        reservation: i32,
+    },
+    CancelReservation {
+        reservation: i32,
+    },
+    SetChargingProfile {
+        connector: u16,
+        profile: ChargingProfile,
+        transaction: Option<i32>,
+    },
     ClearChargingProfile(ProfileFilter),
-    GetCompositeSchedule { connector: u16, duration_s: u32, unit: Option<RateUnit> },
+    GetCompositeSchedule {
+        connector: u16,
+        duration_s: u32,
+        unit: Option<RateUnit>,
+    },
+    /// Firmware and logs.
+    File(FileCall),
 }
 
 impl CsmsCall {
@@ -55,6 +98,7 @@ impl CsmsCall {
             CsmsCall::SetChargingProfile { .. } => "SetChargingProfile",
             CsmsCall::ClearChargingProfile(_) => "ClearChargingProfile",
             CsmsCall::GetCompositeSchedule { .. } => "GetCompositeSchedule",
+            CsmsCall::File(call) => call.action(),
         }
     }
 
@@ -124,6 +168,7 @@ impl CsmsCall {
                 request.charging_rate_unit = unit.map(charging::write_unit);
                 write(&request)
             }
+            CsmsCall::File(call) => call.payload(),
         }
     }
 }

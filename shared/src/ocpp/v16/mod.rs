@@ -1,4 +1,4 @@
-//! OCPP 1.6: the Core profile, Reservation and Remote Trigger.
+//! OCPP 1.6: the Core profile, Firmware Management, Reservation and Remote Trigger.
 //!
 //! Three vocabularies meet here. [`StationCall`] is what a station tells, read leniently into plain values. [`CsmsCall`]
 //! is what a station is asked and [`Confirmation`] its answer. [`reply`] is what a station is answered. Whatever we write
@@ -7,6 +7,7 @@
 pub mod charging;
 pub mod confirmation;
 pub mod csms_call;
+pub mod files;
 pub mod names;
 pub mod reading;
 pub mod reply;
@@ -15,6 +16,7 @@ pub mod station_call;
 
 pub use confirmation::{ConfigurationKey, Confirmation, Verdict};
 pub use csms_call::CsmsCall;
+pub use files::{FileCall, FileStatus, Topic};
 pub use names::{Context, Status, StopReason, Trigger};
 pub use reading::Reading;
 pub use station_call::StationCall;

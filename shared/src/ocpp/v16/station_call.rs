@@ -1,8 +1,9 @@
-//! What a station tells: its ten Core messages, read leniently. A message is never refused for what stands in it; what a
+//! What a station tells, read leniently. A message is never refused for what stands in it; what a
 //! bill needs and lacks is a hard finding.
 
 use serde_json::value::RawValue;
 
+use super::files::FileStatus;
 use super::names::{Status, StopReason};
 use super::reading::Reading;
 use super::schema::Action;
@@ -14,11 +15,13 @@ use crate::units::Wh;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the specification's")]
 pub enum StationCall {
-    Authorize { id_tag: Option<String> },
+    Authorize {
+        id_tag: Option<String>,
+    },
     BootNotification(Box<Boot>),
     DataTransfer(DataTransfer),
-    DiagnosticsStatusNotification { status: Option<String> },
-    FirmwareStatusNotification { status: Option<String> },
+    /// The four status messages of firmware and logs.
+    FileStatus(FileStatus),
     Heartbeat,
     MeterValues(MeterValues),
     StartTransaction(Start),
@@ -128,18 +131,15 @@ impl StationCall {
             "Authorize" => authorize(&mut reader, payload),
             "BootNotification" => StationCall::BootNotification(Box::new(boot(&mut reader, payload))),
             "DataTransfer" => StationCall::DataTransfer(data_transfer(&mut reader, payload)),
-            "DiagnosticsStatusNotification" => {
-                StationCall::DiagnosticsStatusNotification { status: status_word(&mut reader, payload) }
-            }
-            "FirmwareStatusNotification" => {
-                StationCall::FirmwareStatusNotification { status: status_word(&mut reader, payload) }
-            }
             "Heartbeat" => StationCall::Heartbeat,
             "MeterValues" => StationCall::MeterValues(meter_values(&mut reader, payload)),
             "StartTransaction" => StationCall::StartTransaction(start(&mut reader, payload)),
             "StatusNotification" => StationCall::StatusNotification(status(&mut reader, payload)),
             "StopTransaction" => StationCall::StopTransaction(Box::new(stop(&mut reader, payload))),
-            other => return Err(refusal(other)),
+            other => match FileStatus::read(&mut reader, other, payload) {
+                Some(status) => StationCall::FileStatus(status),
+                None => return Err(refusal(other)),
+            },
         };
         Ok(reader.done(call))
     }
@@ -150,8 +150,7 @@ impl StationCall {
             StationCall::Authorize { .. } => "Authorize",
             StationCall::BootNotification(_) => "BootNotification",
             StationCall::DataTransfer(_) => "DataTransfer",
-            StationCall::DiagnosticsStatusNotification { .. } => "DiagnosticsStatusNotification",
-            StationCall::FirmwareStatusNotification { .. } => "FirmwareStatusNotification",
+            StationCall::FileStatus(status) => status.topic.action(),
             StationCall::Heartbeat => "Heartbeat",
             StationCall::MeterValues(_) => "MeterValues",
             StationCall::StartTransaction(_) => "StartTransaction",
@@ -210,11 +209,6 @@ fn data_transfer(reader: &mut Reader, payload: &RawValue) -> DataTransfer {
         message: reader.text("messageId", message, 50),
         data: reader.anything("data", data),
     }
-}
-
-fn status_word(reader: &mut Reader, payload: &RawValue) -> Option<String> {
-    let [status] = reader.members(payload, ["status"]);
-    reader.text("status", status, 50)
 }
 
 fn meter_values(reader: &mut Reader, payload: &RawValue) -> MeterValues {
