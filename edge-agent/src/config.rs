@@ -22,6 +22,8 @@ pub struct Config {
     pub ocpp: Ocpp,
     /// The same, encrypted.
     pub tls: Tls,
+    /// Firmware for stations and logs from them.
+    pub files: Files,
     /// The installer's side.
     pub local: Local,
     /// The cloud's side.
@@ -64,6 +66,38 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
+/// Firmware for stations and logs from them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// Address to listen on for HTTPS; empty: closed.
+    pub tls_listen: String,
+    /// Address to listen on for plain HTTP; empty: closed.
+    pub listen: String,
+    /// Address to listen on for FTP; empty: closed.
+    pub ftp_listen: String,
+    /// The first port of FTP's data connections.
+    pub ftp_passive_first: u16,
+    /// The last one.
+    pub ftp_passive_last: u16,
+    /// The name or address that stations are told; empty: the one at which they reached us.
+    pub address: String,
+    /// Hours that a place is open.
+    pub open_hours: u32,
+    /// Minutes of silence after which an errand is given up.
+    pub stalled_minutes: u32,
+    /// Megabytes of images at most.
+    pub firmware_megabytes: u64,
+    /// Megabytes of one log at most.
+    pub log_megabytes: u64,
+    /// Megabytes of all logs at most.
+    pub logs_megabytes: u64,
+    /// Megabytes of the disk that stay free.
+    pub spare_megabytes: u64,
+    /// Hours that a log is kept here once the cloud has it.
+    pub keep_hours: u32,
+}
+
 /// The installer's side.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +112,8 @@ pub struct Local {
 pub struct Sync {
     /// Overrides the broker that enrolment named.
     pub mqtt_url: Option<String>,
+    /// Overrides the cloud's address that enrolment kept.
+    pub cloud_url: Option<String>,
     /// A certificate authority to trust, in PEM.
     pub ca_file: Option<PathBuf>,
     /// Seconds before an unanswered batch is sent again.
@@ -133,7 +169,8 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Settings that have no default.
-const WITHOUT_DEFAULT: [&str; 4] = ["sync__mqtt_url", "sync__ca_file", "tls__certificate", "tls__key"];
+const WITHOUT_DEFAULT: [&str; 5] =
+    ["sync__mqtt_url", "sync__cloud_url", "sync__ca_file", "tls__certificate", "tls__key"];
 
 /// `ocpp__listen` → `ocpp.listen`. A variable that is no setting is named in the log and left alone: other programs use
 /// the prefix too.
@@ -182,7 +219,7 @@ mod partial {
         };
     }
 
-    optional!(Config { data_dir: String, ocpp: Ocpp, tls: Tls, local: Local, sync: Sync });
+    optional!(Config { data_dir: String, ocpp: Ocpp, tls: Tls, files: Files, local: Local, sync: Sync });
     optional!(Ocpp {
         listen: String,
         heartbeat_seconds: u32,
@@ -199,9 +236,25 @@ mod partial {
         certificate: String,
         key: String,
     });
+    optional!(Files {
+        tls_listen: String,
+        listen: String,
+        ftp_listen: String,
+        ftp_passive_first: u16,
+        ftp_passive_last: u16,
+        address: String,
+        open_hours: u32,
+        stalled_minutes: u32,
+        firmware_megabytes: u64,
+        log_megabytes: u64,
+        logs_megabytes: u64,
+        spare_megabytes: u64,
+        keep_hours: u32,
+    });
     optional!(Local { listen: String });
     optional!(Sync {
         mqtt_url: String,
+        cloud_url: String,
         ca_file: String,
         ack_timeout_seconds: u64,
         ack_timeout_most_seconds: u64,

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Tls};
-use crate::ocpp::door::{Door, Shown};
+use crate::ocpp::door::{self, Door, Shown};
 use crate::ocpp::server::{self, Server};
 use crate::pki::{self, Authority};
 
@@ -28,14 +29,22 @@ pub struct Open {
     listener: TcpListener,
 }
 
+/// What is open.
+pub struct Opened {
+    /// The doors.
+    pub doors: Vec<Open>,
+    /// Shows the same certificate to those who fetch or bring files.
+    pub files: Option<TlsAcceptor>,
+}
+
 /// Opens them; one that fails is an error, because a station could not come in.
 ///
 /// # Errors
 /// When an address is in use or none at all is wanted, or the certificate cannot be made or read.
-pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> anyhow::Result<Vec<Open>> {
+pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> anyhow::Result<Opened> {
     let tls = &config.tls;
-    let mut doors = Vec::new();
-    if !tls.listen.is_empty() || !tls.mutual_listen.is_empty() {
+    let (mut doors, mut files) = (Vec::new(), None);
+    if !tls.listen.is_empty() || !tls.mutual_listen.is_empty() || !config.files.tls_listen.is_empty() {
         let authority = Authority::open(&config.data_dir, clock.now())?;
         let shown = Shown::new(certificate(tls, &authority, clock)?);
         if !tls.listen.is_empty() {
@@ -44,6 +53,7 @@ pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> an
         if !tls.mutual_listen.is_empty() {
             doors.push(at("mutual_tls", &tls.mutual_listen, Door::mutual(&shown, authority.certificate())?)?);
         }
+        files = Some(door::acceptor(&shown));
         let (tls, clock) = (tls.clone(), clock.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(look_after(tls, authority, shown, clock)));
     }
@@ -57,7 +67,7 @@ pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> an
     if doors.is_empty() {
         bail!("no station could connect: set tls.listen, tls.mutual_listen or ocpp.listen");
     }
-    Ok(doors)
+    Ok(Opened { doors, files })
 }
 
 fn at(name: &'static str, address: &str, door: Door) -> anyhow::Result<Open> {

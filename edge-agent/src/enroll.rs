@@ -24,6 +24,9 @@ pub struct Identity {
     pub secret: String,
     /// Where the broker is.
     pub mqtt_url: String,
+    /// Where the cloud is, for what is too large for the broker.
+    #[serde(default)]
+    pub cloud_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +103,7 @@ pub async fn enroll(cloud: &str, claim: &str, data_dir: &Path) -> anyhow::Result
         shard: identity.shard,
         secret: identity.secret,
         mqtt_url: identity.mqtt_url,
+        cloud_url: Some(cloud.trim_end_matches('/').to_owned()),
     };
     ensure!(identity.frame_key().is_ok(), "the cloud's secret is not base64url");
     identity.save(data_dir)?;

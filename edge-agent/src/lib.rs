@@ -13,6 +13,7 @@ pub mod config;
 pub mod core;
 pub mod doors;
 pub mod enroll;
+pub mod files;
 pub mod local;
 pub mod ocpp;
 pub mod pki;
@@ -65,7 +66,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let (results, fast_path) = mpsc::channel(64);
     let (documents, held) = watch::channel(Vec::new());
     let (online, is_online) = watch::channel(false);
-    let core = Core::new(Box::new(clock::uuid_at), restored);
+    let mut core = Core::new(Box::new(clock::uuid_at), restored);
+    core.set_patience_with_files(Duration::from_mins(config.files.stalled_minutes.into()));
+    let (to_files, jobs) = mpsc::channel(files::JOBS);
     let site = Site {
         core,
         store: store.clone(),
@@ -74,15 +77,28 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         results,
         documents,
         links: Links::default(),
+        files: to_files,
         unasked: Vec::new(),
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
 
-    let doors = doors::open(&config, &clock, &stop)?;
+    let doors::Opened { doors, files: acceptor } = doors::open(&config, &clock, &stop)?;
+    let setting = files::Setting {
+        config: &config.files,
+        sync: &config.sync,
+        data_dir: &config.data_dir,
+        acceptor,
+        directory: directory.clone(),
+        site: to_site.clone(),
+        clock: clock.clone(),
+        online: is_online.clone(),
+        stop: stop.clone(),
+    };
+    let files = files::start(setting, jobs)?;
     let pages = TcpListener::bind(&config.local.listen).await;
     let pages = pages.with_context(|| format!("listening on {}", config.local.listen))?;
-    announce(&config.data_dir, &doors, &pages)?;
+    announce(&config.data_dir, &doors, &files, &pages)?;
     let local = local::Local {
         site: to_site.clone(),
         position: store.position(),
@@ -196,11 +212,15 @@ async fn keep_tidy(store: Store, clock: Arc<Clock>, keep_days: u32) {
 }
 
 /// Says where we listen: in the log, and in a file for tools, because port 0 lets the system choose.
-fn announce(data_dir: &Path, doors: &[doors::Open], pages: &TcpListener) -> anyhow::Result<()> {
+fn announce(
+    data_dir: &Path,
+    doors: &[doors::Open],
+    files: &files::Addresses,
+    pages: &TcpListener,
+) -> anyhow::Result<()> {
     let mut listening = serde_json::Map::new();
-    for (name, address) in
-        doors.iter().map(|door| (door.name, door.address)).chain([("local", pages.local_addr()?)])
-    {
+    let doors = doors.iter().map(|door| (door.name, door.address)).chain(files.named());
+    for (name, address) in doors.chain([("local", pages.local_addr()?)]) {
         tracing::info!(name, %address, "listening");
         listening.insert(name.to_owned(), address.to_string().into());
     }

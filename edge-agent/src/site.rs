@@ -4,6 +4,7 @@
 //! sends. While a commit runs the inbox fills, so the batch grows with the load: group commit without a timer.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::core::{AskEnd, Core, Effects, Input, LinkId, Send, Write};
+use crate::files;
 use crate::local::Snapshot;
 use crate::ocpp::credentials::Directory;
 use crate::ocpp::link::Order;
@@ -46,6 +48,8 @@ pub enum Message {
         link: LinkId,
         /// Through which door: the OCPP security profile.
         profile: u8,
+        /// Our address that it came to.
+        reached_at: IpAddr,
         /// How to reach it.
         orders: mpsc::Sender<Order>,
     },
@@ -76,6 +80,8 @@ pub struct Site {
     pub documents: watch::Sender<Vec<DocumentVersion>>,
     /// The connections.
     pub links: Links,
+    /// What stations fetch and bring.
+    pub files: mpsc::Sender<files::Job>,
     /// Commands that could not be put to their station.
     pub unasked: Vec<CommandId>,
     /// Cancelled when the agent shall stop.
@@ -86,13 +92,27 @@ pub struct Site {
 #[derive(Default)]
 pub struct Links {
     orders: HashMap<LinkId, mpsc::Sender<Order>>,
-    current: HashMap<StationId, (LinkId, u8)>,
+    current: HashMap<StationId, Current>,
+}
+
+/// A station's connection.
+#[derive(Clone, Copy)]
+struct Current {
+    link: LinkId,
+    profile: u8,
+    reached_at: IpAddr,
 }
 
 impl Links {
     /// The OCPP security profile of a station's connection.
     pub fn profile(&self, station: &StationId) -> Option<u8> {
-        self.current.get(station).map(|(_, profile)| *profile)
+        self.current.get(station).map(|current| current.profile)
+    }
+
+    /// Where a station reached us.
+    pub fn reached(&self, station: &StationId) -> Option<files::Reached> {
+        let current = self.current.get(station)?;
+        Some(files::Reached { address: current.reached_at, tls: current.profile > 1 })
     }
 }
 
@@ -153,8 +173,8 @@ impl Site {
                 self.recall(&input).await;
                 input
             }
-            Message::LinkUp { station, link, profile, orders } => {
-                return self.link_up(station, (link, profile), orders);
+            Message::LinkUp { station, link, profile, reached_at, orders } => {
+                return self.link_up(station, Current { link, profile, reached_at }, orders);
             }
             Message::LinkDown { station, link } => self.link_down(station, link),
             Message::Snapshot(asker) => {
@@ -177,15 +197,11 @@ impl Site {
     }
 
     /// The newest connection of a station is the station; one that was still there is told to go.
-    fn link_up(
-        &mut self,
-        station: StationId,
-        (link, profile): (LinkId, u8),
-        orders: mpsc::Sender<Order>,
-    ) -> Effects {
+    fn link_up(&mut self, station: StationId, current: Current, orders: mpsc::Sender<Order>) -> Effects {
+        let link = current.link;
         self.links.orders.insert(link, orders);
-        if let Some((old, _)) = self.links.current.insert(station.clone(), (link, profile))
-            && let Some(old) = self.links.orders.remove(&old)
+        if let Some(old) = self.links.current.insert(station.clone(), current)
+            && let Some(old) = self.links.orders.remove(&old.link)
         {
             counter!("edge_links_displaced_total").increment(1);
             let _ = old.try_send(Order::Displaced);
@@ -196,7 +212,7 @@ impl Site {
 
     fn link_down(&mut self, station: StationId, link: LinkId) -> Input {
         self.links.orders.remove(&link);
-        if self.links.current.get(&station).is_some_and(|(current, _)| *current == link) {
+        if self.links.current.get(&station).is_some_and(|current| current.link == link) {
             self.links.current.remove(&station);
         }
         Input::Station { station, link, call: None, fact: crate::core::StationFact::Disconnected }
@@ -226,6 +242,15 @@ impl Site {
             Send::Ask { link, command, ask } => self.order(link, Order::Ask(command, Box::new(ask))),
             Send::Result(result) => drop(self.results.try_send(result)),
             Send::Directory(stations) => self.announce(stations),
+            Send::Prepare(errand) => {
+                let (command, reached) = (errand.command, self.links.reached(&errand.station));
+                if self.files.try_send(files::Job::Prepare(errand, reached)).is_err() {
+                    self.unasked.push(command);
+                }
+            }
+            // There are no more jobs of these kinds than room for them: a place is opened and closed once.
+            Send::Serve(errand) => drop(self.files.try_send(files::Job::Serve(errand))),
+            Send::Close(command) => drop(self.files.try_send(files::Job::Close(command))),
         }
     }
 
@@ -295,7 +320,9 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::Document(_)
         | Write::TxRefFloor(_)
         | Write::Reservation(_)
-        | Write::ReservationGone(_) => true,
+        | Write::ReservationGone(_)
+        | Write::Errand(_)
+        | Write::ErrandGone(_) => true,
     };
     writes
         .into_iter()

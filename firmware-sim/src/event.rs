@@ -75,6 +75,13 @@ pub enum Event {
         /// Its action.
         action: &'static str,
     },
+    /// It is a step further with a file.
+    File {
+        /// The message that tells so.
+        action: &'static str,
+        /// The step, in the message's word.
+        word: &'static str,
+    },
     /// The CSMS asked for something.
     CommandReceived {
         /// What.

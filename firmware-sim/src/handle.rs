@@ -13,6 +13,7 @@ use crate::event::{ConnectorView, Event, View};
 use crate::journal::SessionRecord;
 use crate::link::{Link, Order, Response, with_new_id};
 use crate::station::Refusal;
+use crate::station::files::FileHabits;
 
 /// A station that runs in a task of its own. When the last clone of the handle is dropped, it closes its socket and ends.
 #[derive(Clone)]
@@ -197,6 +198,21 @@ impl Station {
     /// The station's clock.
     pub async fn clock(&self) -> Timestamp {
         self.ask(|link| link.station.clock(link.clock.now())).await
+    }
+
+    /// Decides how the station goes about firmware and logs from now on.
+    pub async fn set_file_habits(&self, habits: FileHabits) {
+        self.ask(move |link| link.station.set_file_habits(habits)).await;
+    }
+
+    /// The log that it made last, byte for byte.
+    pub async fn last_log(&self) -> Option<Vec<u8>> {
+        self.ask(|link| link.station.last_log().map(<[u8]>::to_vec)).await
+    }
+
+    /// The version of its firmware.
+    pub async fn firmware(&self) -> Option<String> {
+        self.ask(|link| link.station.hardware.firmware.clone()).await
     }
 
     /// Waits until the station looks as wanted.

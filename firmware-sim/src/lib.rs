@@ -4,6 +4,7 @@
 //! [`station`] is the pure machine behind it, [`ev`] the vehicle and the meter, [`behaviour`] the messages.
 
 pub mod behaviour;
+mod carry;
 mod clock;
 pub mod config;
 mod dial;
@@ -27,4 +28,5 @@ pub use handle::{Again, Events, InVain, NothingSent, Station};
 pub use journal::{Journal, SessionRecord};
 pub use link::Response;
 pub use station::Refusal;
+pub use station::files::{FileFault, FileHabits};
 pub use tls::Tls;

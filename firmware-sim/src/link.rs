@@ -17,10 +17,12 @@ use tokio_tungstenite::tungstenite::Message;
 
 use self::line::{Line, News, sleep_until};
 use crate::behaviour::v16;
+use crate::carry::carry;
 use crate::clock::{Clock, random, wall};
 use crate::config::StationConfig;
 use crate::dial::dial;
 use crate::event::{Event, View};
+use crate::station::files::{Carried, Load};
 use crate::station::{Core, Fact, Outcome, Ticket};
 use crate::tempo::{Millis, Tempo};
 
@@ -68,6 +70,8 @@ pub(crate) struct Link {
     failures: u32,
     connections: u64,
     seed: u64,
+    carried: mpsc::Sender<(u64, Carried)>,
+    loads: mpsc::Receiver<(u64, Carried)>,
 }
 
 impl Link {
@@ -75,6 +79,7 @@ impl Link {
         let clock = Clock::start();
         let seed = random() >> 16;
         let origin = wall().plus_millis(config.clock_offset);
+        let (carried, loads) = mpsc::channel(16);
         let tempo = Tempo { scale: config.time_scale, origin, since: 0 };
         Link {
             station: Core::new(&config, tempo, seed),
@@ -93,6 +98,8 @@ impl Link {
             failures: 0,
             connections: 0,
             seed,
+            carried,
+            loads,
         }
     }
 
@@ -100,13 +107,16 @@ impl Link {
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut line = Line::Down { dial_at: 0 };
         loop {
-            let deadline = self.next_deadline();
+            let (deadline, may_dial) = (self.next_deadline(), self.may_dial());
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => order(&mut self),
                     None => break,
                 },
-                news = line.next(self.clock, self.may_dial()) => self.take(news, &mut line),
+                Some((number, carried)) = self.loads.recv() => {
+                    self.station.carried(self.clock.now(), number, carried);
+                }
+                news = line.next(self.clock, may_dial) => self.take(news, &mut line),
                 () = sleep_until(self.clock, deadline) => self.station.tick(self.clock.now()),
             }
             self.settle(&mut line).await;
@@ -171,6 +181,9 @@ impl Link {
             for (ticket, fact) in effects.sends {
                 self.call(now, ticket, &fact);
             }
+            for load in effects.loads {
+                self.carry(load);
+            }
             for event in effects.events {
                 self.publish(&event);
             }
@@ -213,6 +226,17 @@ impl Link {
         if let Err(full) = peer.call(outgoing) {
             self.station.answered(now, full.ticket.0, Outcome::TimedOut);
         }
+    }
+
+    /// Files are moved beside everything else.
+    fn carry(&self, load: Load) {
+        let (done, tls) = (self.carried.clone(), self.config.tls.clone());
+        tokio::spawn(async move {
+            let number = load.number;
+            let carried = carry(load, tls).await;
+            // The station may be gone by now.
+            let _ = done.send((number, carried)).await;
+        });
     }
 
     /// Sends what is due.

@@ -6,6 +6,7 @@ mod answered;
 mod asked;
 mod connector;
 mod fact;
+pub mod files;
 pub mod keys;
 mod profiles;
 mod queue;
@@ -43,6 +44,7 @@ pub struct Core {
     records: Vec<SessionRecord>,
     /// Tokens that the CSMS has answered about.
     cache: HashMap<String, bool>,
+    files: files::Files,
     first_local: Local,
     next_local: Local,
     powered: bool,
@@ -80,6 +82,7 @@ impl Core {
             profiles: Vec::new(),
             records: Vec::new(),
             cache: HashMap::new(),
+            files: files::Files::default(),
             first_local: seed,
             next_local: seed,
             powered: true,
@@ -105,6 +108,7 @@ impl Core {
             self.end_reservations(now);
             self.tell_status_changes(now);
             self.tell_presence(now);
+            self.go_on_with_files(now);
             self.pump(now);
         }
     }
@@ -112,6 +116,7 @@ impl Core {
     /// The socket is open.
     pub fn connected(&mut self, now: Millis) {
         self.connected = true;
+        self.note_line(self.tempo.at(now), "line up".to_owned());
         self.out.events.push(Event::Connected);
         if self.registration == Some(Registration::Accepted) {
             self.tell_all_status(now);
@@ -126,6 +131,7 @@ impl Core {
         self.connected = false;
         self.trouble = Some(reason.clone());
         self.queue.lost();
+        self.note_line(self.tempo.at(now), format!("line lost: {reason}"));
         self.out.events.push(Event::Disconnected { reason });
         self.tick(now);
     }
@@ -175,7 +181,8 @@ impl Core {
             let reserved = connector.reserved.as_ref().map(|reserved| self.tempo.when(reserved.until));
             [reading, allowed, reserved].into_iter().flatten().min()
         });
-        let presence = [self.boot_due, self.heartbeat_due, self.queue.next_deadline()];
+        let presence =
+            [self.boot_due, self.heartbeat_due, self.queue.next_deadline(), self.next_file_deadline()];
         let presence = presence.into_iter().flatten().filter(|_| self.connected);
         sessions.chain(presence).min()
     }
@@ -275,8 +282,7 @@ impl Core {
             | Fact::Status { .. }
             | Fact::Authorise { .. }
             | Fact::Start { .. }
-            | Fact::DiagnosticsIdle
-            | Fact::FirmwareIdle => {}
+            | Fact::File { .. } => {}
         }
         self.out.sends.push((Ticket::Transaction(queued.number), queued.fact));
     }

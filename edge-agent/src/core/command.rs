@@ -52,6 +52,10 @@ impl Core {
             );
         };
         fx.writes.push(Write::Command { command: command.clone(), result: None });
+        if self.begin_errand(now, &command, fx) {
+            self.commands.insert(command.id, CommandState::Open(command));
+            return;
+        }
         self.reserving(now, &command, fx);
         fx.sends.push(Send::Ask { link, command: command.id, ask });
         self.grant(now, &command);
@@ -88,7 +92,9 @@ impl Core {
             | CommandBody::Trigger { .. }
             | CommandBody::CancelReservation { .. }
             | CommandBody::ClearChargingProfiles(_)
-            | CommandBody::GetCompositeSchedule { .. } => None,
+            | CommandBody::GetCompositeSchedule { .. }
+            | CommandBody::UpdateFirmware(_)
+            | CommandBody::RequestLog(_) => None,
         };
         objection.map_or_else(|| Ok(Ask::Command(command.body.clone())), Err)
     }
@@ -110,6 +116,9 @@ impl Core {
     pub(super) fn asked(&mut self, now: Timestamp, id: CommandId, end: AskEnd, fx: &mut Effects) {
         let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
         let command = command.clone();
+        if self.asks_otherwise(id, &end, fx) {
+            return;
+        }
         if end.outcome != Outcome::Accepted {
             self.grants.retain(|grant| grant.command != id);
         }
@@ -130,6 +139,7 @@ impl Core {
         if let CommandBody::Reserve(wanted) = &command.body {
             self.not_reserved(result.at, &command.station, wanted.id, result.outcome, fx);
         }
+        self.errand_answered(&command, &result, fx);
         fx.event(Event::CommandFinished(result.clone()));
         fx.writes.push(Write::Command { command: command.clone(), result: Some(result.clone()) });
         fx.sends.push(Send::Result(result.clone()));
@@ -203,7 +213,7 @@ impl Core {
     /// A crash hid how these ended. What may run twice waits for its station; the others must not run again.
     pub(super) fn end_interrupted_commands(&mut self, now: Timestamp, fx: &mut Effects) {
         for command in self.open_commands() {
-            if !command.body.is_idempotent() {
+            if !command.body.is_idempotent() && !self.is_preparing(command.id) {
                 self.finish(
                     command,
                     refused(now, Outcome::Unknown, "the gateway restarted while it was asked"),

@@ -5,11 +5,13 @@ use shared::model::charging::ChargingProfile;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told};
 use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
+use shared::model::file::{FirmwareUpdate, LogRequest, ReceivedFile};
 use shared::model::session::StopReason;
 use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
+use super::files::{Errand, Slot, State as FileState};
 use super::reservation::Held;
 use super::sessions::RunningSession;
 
@@ -45,6 +47,22 @@ pub enum Input {
         command: CommandId,
         /// How it ended.
         end: AskEnd,
+    },
+    /// The place of an errand is ready, or cannot be.
+    Prepared {
+        /// The command that it is for.
+        command: CommandId,
+        /// The place, or why there is none.
+        prepared: Result<Slot, String>,
+    },
+    /// A log is on the disk, whole.
+    Received {
+        /// The command that asked for it.
+        log: CommandId,
+        /// Whose it is.
+        station: StationId,
+        /// What it is.
+        file: ReceivedFile,
     },
     /// The cloud wants a document to be held.
     Document(Document),
@@ -83,6 +101,13 @@ pub enum StationFact {
     },
     /// A session ended.
     Stop(StopFact),
+    /// How far it is with a file.
+    FileStatus {
+        /// With what, and how far.
+        state: FileState,
+        /// The request that it names, if it names one.
+        request: Option<i32>,
+    },
 }
 
 /// A station's word that a session began.
@@ -164,6 +189,26 @@ pub enum Ask {
         /// The limits.
         profile: ChargingProfile,
     },
+    /// Install an image.
+    UpdateFirmware {
+        /// Which, and when.
+        update: Box<FirmwareUpdate>,
+        /// Where it is.
+        location: String,
+        /// The request's number.
+        request: i32,
+    },
+    /// Bring a log.
+    RequestLog {
+        /// Which.
+        log: LogRequest,
+        /// To where.
+        location: String,
+        /// The request's number.
+        request: i32,
+        /// By the whitepaper's message instead of 1.6's own.
+        by_get_log: bool,
+    },
 }
 
 /// How an asking ended.
@@ -207,7 +252,9 @@ impl Effects {
             | Write::Document(_)
             | Write::TxRefFloor(_)
             | Write::Reservation(_)
-            | Write::ReservationGone(_) => None,
+            | Write::ReservationGone(_)
+            | Write::Errand(_)
+            | Write::ErrandGone(_) => None,
         })
     }
 }
@@ -234,6 +281,10 @@ pub enum Write {
     Reservation(Box<Held>),
     /// A reservation that is over.
     ReservationGone(ReservationId),
+    /// An errand as it now stands.
+    Errand(Box<Errand>),
+    /// An errand that need not be remembered.
+    ErrandGone(CommandId),
 }
 
 /// A message to send after the commit.
@@ -261,6 +312,12 @@ pub enum Send {
     Result(CommandResult),
     /// Who may connect from now on.
     Directory(StationsDoc),
+    /// Make an errand's place ready; [`Input::Prepared`] tells of it.
+    Prepare(Box<Errand>),
+    /// Keep an errand's place open that was ready before a restart.
+    Serve(Box<Errand>),
+    /// Close an errand's place.
+    Close(CommandId),
 }
 
 /// What the database held at start.
@@ -276,6 +333,8 @@ pub struct Restored {
     pub tx_ref_floor: i64,
     /// Reservations that have not reached their hour.
     pub reservations: Vec<Held>,
+    /// Errands that are not over, or not for long.
+    pub errands: Vec<Errand>,
 }
 
 /// A command from the database.

@@ -47,6 +47,7 @@ impl Core {
             at: now,
         }));
         self.ask_waiting(now, &station, link, fx);
+        self.resume_errands(&station, fx);
         self.tell_withdrawn(now, &station, fx);
         Reply::Acknowledged
     }
@@ -75,6 +76,7 @@ impl Core {
         fx: &mut Effects,
     ) -> Reply {
         self.stations.entry(station.clone()).or_default().info = Some(info.clone());
+        self.booted_with(now, station, &info, fx);
         fx.event(Event::StationBooted(StationBooted { station: station.clone(), info, at: now }));
         Reply::Booted(now)
     }

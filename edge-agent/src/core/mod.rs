@@ -6,6 +6,7 @@
 
 mod authorize;
 mod command;
+mod files;
 mod input;
 mod live;
 mod reservation;
@@ -27,6 +28,7 @@ use shared::sync::Document;
 use shared::units::Timestamp;
 
 pub use authorize::Tokens;
+pub use files::{Errand, Slot, State as FileState, Step, Work};
 pub use input::{
     Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StartFact, StationFact, StopFact,
     StoredCommand, Write,
@@ -54,6 +56,7 @@ pub struct Core {
     commands: HashMap<CommandId, CommandState>,
     grants: Vec<command::Grant>,
     reservations: reservation::Reservations,
+    errands: files::Errands,
     documents: HashMap<String, DocumentVersion>,
 }
 
@@ -77,6 +80,7 @@ impl Core {
             commands: HashMap::new(),
             grants: Vec::new(),
             reservations: reservation::Reservations::default(),
+            errands: files::Errands::default(),
             documents: HashMap::new(),
         };
         for document in restored.documents {
@@ -86,6 +90,7 @@ impl Core {
             core.sessions.insert(session);
         }
         core.reservations.extend(restored.reservations.into_iter().map(|held| (held.reservation.id, held)));
+        core.restore_errands(restored.errands);
         for StoredCommand { command, result } in restored.commands {
             core.restore_command(command, result);
         }
@@ -96,12 +101,17 @@ impl Core {
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Effects {
         let mut fx = Effects::default();
         match input {
-            Input::Restarted => self.end_interrupted_commands(now, &mut fx),
+            Input::Restarted => {
+                self.end_interrupted_commands(now, &mut fx);
+                self.reopen_places(&mut fx);
+            }
             Input::Station { station, link, call, fact } => {
                 self.station_fact(now, station, link, call, fact, &mut fx)
             }
             Input::Command(command) => self.command(now, command, &mut fx),
             Input::Asked { command, end } => self.asked(now, command, end, &mut fx),
+            Input::Prepared { command, prepared } => self.prepared(now, command, prepared, &mut fx),
+            Input::Received { log, station, file } => self.received(now, log, station, file, &mut fx),
             Input::Document(document) => self.document(now, document, &mut fx),
             Input::Tick => self.tick(now, &mut fx),
             Input::Noticed(notice) => fx.event(Event::SecurityNoticed(notice)),
@@ -111,8 +121,12 @@ impl Core {
 
     /// When [`Input::Tick`] is due, if ever.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines =
-            [self.sessions.next_deadline(), self.next_command_deadline(), self.next_reservation_deadline()];
+        let deadlines = [
+            self.sessions.next_deadline(),
+            self.next_command_deadline(),
+            self.next_reservation_deadline(),
+            self.next_errand_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -125,6 +139,7 @@ impl Core {
         self.close_superseded(now, fx);
         self.expire_commands(now, fx);
         self.expire_reservations(now, fx);
+        self.expire_errands(now, fx);
     }
 
     fn station_fact(
@@ -150,6 +165,10 @@ impl Core {
                 Reply::Acknowledged
             }
             StationFact::Stop(stop) => self.stop(now, &station, stop, fx),
+            StationFact::FileStatus { state, request } => {
+                self.file_status(now, &station, state, request, fx);
+                Reply::Acknowledged
+            }
         };
         if let Some(call) = call {
             fx.sends.push(Send::Reply { link, call, reply });

@@ -142,6 +142,7 @@ impl Core {
                 (!known && meant(tx_ref)).then(|| Recall::TxRef(station.clone(), tx_ref.clone()))
             }
             StationFact::Connected
+            | StationFact::FileStatus { .. }
             | StationFact::Disconnected
             | StationFact::Booted(_)
             | StationFact::Status(_)

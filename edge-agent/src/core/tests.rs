@@ -1,5 +1,6 @@
 //! The site's rules, by table and by property. Time and ids enter as values, so days run in microseconds.
 
+mod files;
 mod reservations;
 
 use proptest::prelude::*;
@@ -57,7 +58,12 @@ fn say(core: &mut Core, now: Timestamp, fact: StationFact) -> (Option<Reply>, Ve
         core.handle(now, Input::Station { station: station(), link: LINK, call: Some(CallId(1)), fact });
     let reply = effects.sends.iter().find_map(|send| match send {
         Send::Reply { reply, .. } => Some(reply.clone()),
-        Send::Ask { .. } | Send::Result(_) | Send::Directory(_) => None,
+        Send::Ask { .. }
+        | Send::Result(_)
+        | Send::Directory(_)
+        | Send::Prepare(_)
+        | Send::Serve(_)
+        | Send::Close(_) => None,
     });
     let events = effects.events().cloned().collect();
     (reply, events)

@@ -65,9 +65,7 @@ impl ResolvesServerCert for Shown {
 impl Door {
     /// A door of profile 2.
     pub fn tls(shown: &Arc<Shown>) -> Self {
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::clone(shown) as Arc<_>);
-        Door::Tls(TlsAcceptor::from(Arc::new(config)))
+        Door::Tls(acceptor(shown))
     }
 
     /// A door of profile 3, for certificates of this authority.
@@ -92,6 +90,13 @@ impl Door {
             Door::Mutual(_) => 3,
         }
     }
+}
+
+/// TLS that shows a certificate and asks for none.
+pub fn acceptor(shown: &Arc<Shown>) -> TlsAcceptor {
+    let config =
+        ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::clone(shown) as Arc<_>);
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Takes a TLS connection in.

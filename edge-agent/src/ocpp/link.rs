@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     async fn ask(&mut self, command: CommandId, ask: &Ask) -> Result<(), End> {
         let timeout = u64::try_from(self.link.settings.answer.as_millis()).unwrap_or(u64::MAX);
-        let refused = match v16::request(ask) {
+        let refused = match v16::request(ask, self.link.clock.now()) {
             Err(reason) => AskEnd::plain(Outcome::Rejected, reason),
             Ok((action, payload)) => {
                 match self.peer.call(Outgoing { ticket: command, action, payload, timeout }) {

@@ -102,9 +102,15 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
         return;
     };
     let _ = socket.set_nodelay(true);
+    let Ok(reached_at) = socket.local_addr() else { return };
     let (server, door) = (server.clone(), door.clone());
     tokio::spawn(async move {
-        let visitor = |certified| Visitor { profile: door.profile(), from: from.ip(), certified };
+        let visitor = |certified| Visitor {
+            profile: door.profile(),
+            from: from.ip(),
+            reached_at: reached_at.ip(),
+            certified,
+        };
         match &door {
             Door::Plain => converse(server, socket, visitor(None), permit).await,
             Door::Tls(acceptor) | Door::Mutual(acceptor) => match door::enter(acceptor, socket).await {
@@ -126,6 +132,8 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
 struct Visitor {
     profile: u8,
     from: IpAddr,
+    /// Our address that he came to.
+    reached_at: IpAddr,
     /// The station of the certificate that was shown.
     certified: Option<StationId>,
 }
@@ -298,7 +306,13 @@ impl Server {
         self.presence.enter(station.clone(), id, visitor.from, &orders, self.clock.mono_ms());
         if self
             .site
-            .send(Message::LinkUp { station: station.clone(), link: id, profile: visitor.profile, orders })
+            .send(Message::LinkUp {
+                station: station.clone(),
+                link: id,
+                profile: visitor.profile,
+                reached_at: visitor.reached_at,
+                orders,
+            })
             .await
             .is_err()
         {

@@ -6,7 +6,7 @@ use shared::sync::Document;
 use shared::units::Timestamp;
 
 use super::writer::get_meta;
-use crate::core::{Held, Recall, Restored, RunningSession, StoredCommand};
+use crate::core::{Errand, Held, Recall, Restored, RunningSession, StoredCommand};
 
 /// Closed sessions to take into memory at start; older ones are recalled when needed.
 const RECENT_SESSIONS: i64 = 1000;
@@ -22,6 +22,7 @@ pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
         commands: commands(db).context("reading commands")?,
         tx_ref_floor: floor.unwrap_or(0),
         reservations: reservations(db).context("reading reservations")?,
+        errands: errands(db).context("reading errands")?,
     })
 }
 
@@ -56,6 +57,12 @@ fn sessions(db: &Connection) -> anyhow::Result<Vec<RunningSession>> {
 
 fn reservations(db: &Connection) -> anyhow::Result<Vec<Held>> {
     let mut query = db.prepare("select state from reservations")?;
+    let texts = query.query_map([], |row| row.get::<_, String>(0))?;
+    texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+}
+
+fn errands(db: &Connection) -> anyhow::Result<Vec<Errand>> {
+    let mut query = db.prepare("select state from errands")?;
     let texts = query.query_map([], |row| row.get::<_, String>(0))?;
     texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
 }

@@ -125,6 +125,13 @@ fn apply(
         Write::ReservationGone(id) => {
             db.prepare_cached("delete from reservations where id = ?1")?.execute([id.0])?;
         }
+        Write::Errand(errand) => {
+            db.prepare_cached("insert or replace into errands (command, state) values (?1, ?2)")?
+                .execute(params![errand.command.0.as_bytes(), serde_json::to_string(&errand)?])?;
+        }
+        Write::ErrandGone(command) => {
+            db.prepare_cached("delete from errands where command = ?1")?.execute([command.0.as_bytes()])?;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
     reason = "the schema's enumerations are open and larger than what is played"
 )]
 
+mod files;
+
 use serde_json::value::RawValue;
 use shared::id::EvseNo;
 use shared::model::charging::ProfileFilter;
@@ -54,17 +56,7 @@ pub fn call(fact: &Fact, hardware: &Hardware) -> Result<(&'static str, Box<RawVa
             request.reason = Some(schema::Reason::from_wire(reason.name()));
             ("StopTransaction", write(&request)?)
         }
-        Fact::DiagnosticsIdle => {
-            let idle = schema::DiagnosticsStatus::Idle;
-            (
-                "DiagnosticsStatusNotification",
-                write(&schema::DiagnosticsStatusNotificationRequest::new(idle))?,
-            )
-        }
-        Fact::FirmwareIdle => {
-            let idle = schema::FirmwareStatus::Idle;
-            ("FirmwareStatusNotification", write(&schema::FirmwareStatusNotificationRequest::new(idle))?)
-        }
+        Fact::File { topic, word, request } => (topic.action(), files::status(*topic, word, *request)?),
     })
 }
 
@@ -156,7 +148,10 @@ pub fn asked(action: &str, payload: &RawValue) -> Result<CsmsCall, Violation> {
             duration_s: u32::try_from(request.duration).map_err(|_| impossible("a negative duration"))?,
             unit: request.charging_rate_unit.map(|unit| charging::read_unit(&unit)),
         },
-        _ => return Err(not_supported(action)),
+        other => match files::asked(other) {
+            Some(call) => CsmsCall::File(call),
+            None => return Err(not_supported(action)),
+        },
     })
 }
 
@@ -204,6 +199,7 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
         CsmsCall::ReserveNow { .. } => {
             write(&schema::ReserveNowResponse::new(schema::ReservationStatus::from_wire(&word)))
         }
+        CsmsCall::File(call) => files::confirmation(call, &word, answer),
         CsmsCall::CancelReservation { .. } => {
             write(&schema::CancelReservationResponse::new(schema::CancelReservationStatus::from_wire(&word)))
         }

@@ -135,7 +135,6 @@ fn action(fact: &Fact) -> &'static str {
         Fact::Start { .. } => "StartTransaction",
         Fact::Readings { .. } => "MeterValues",
         Fact::Stop { .. } => "StopTransaction",
-        Fact::DiagnosticsIdle => "DiagnosticsStatusNotification",
-        Fact::FirmwareIdle => "FirmwareStatusNotification",
+        Fact::File { topic, .. } => topic.action(),
     }
 }

@@ -1,6 +1,6 @@
 //! What the station does when it is asked (1.6 §5: Core, Reservation and Remote Trigger).
 
-use shared::ocpp::v16::{ConfigurationKey, Confirmation, CsmsCall, StopReason, Trigger, Verdict};
+use shared::ocpp::v16::{ConfigurationKey, Confirmation, CsmsCall, StopReason, Topic, Trigger, Verdict};
 
 use super::keys::Changed;
 use super::reservation::Reserved;
@@ -12,6 +12,7 @@ impl Core {
     /// Carries out what the CSMS asks, and says how it went.
     pub fn asked(&mut self, now: Millis, call: &CsmsCall) -> Confirmation {
         self.tick(now);
+        self.note_line(self.tempo.at(now), format!("asked for {}", call.action()));
         self.out.events.push(Event::CommandReceived { action: call.action().to_owned() });
         let answer = match call {
             CsmsCall::ChangeAvailability { connector, operative } => {
@@ -44,6 +45,7 @@ impl Core {
                 let verdict = if schedule.is_some() { Verdict::Accepted } else { Verdict::Rejected };
                 Confirmation { schedule, ..plain(verdict) }
             }
+            CsmsCall::File(call) => self.asked_for_file(now, call),
         };
         self.tick(now);
         answer
@@ -150,12 +152,8 @@ impl Core {
         match message {
             Trigger::BootNotification => self.boot_due = Some(now),
             Trigger::Heartbeat => self.tell(Ticket::Plain("Heartbeat"), Fact::Heartbeat),
-            Trigger::DiagnosticsStatus => {
-                self.tell(Ticket::Plain("DiagnosticsStatusNotification"), Fact::DiagnosticsIdle);
-            }
-            Trigger::FirmwareStatus => {
-                self.tell(Ticket::Plain("FirmwareStatusNotification"), Fact::FirmwareIdle);
-            }
+            Trigger::DiagnosticsStatus => self.tell_file_status(Topic::Diagnostics),
+            Trigger::FirmwareStatus => self.tell_file_status(Topic::Firmware),
             Trigger::MeterValues => numbers.for_each(|number| self.read_meter(now, number)),
             Trigger::StatusNotification if connector.is_none_or(|number| number == 0) => {
                 self.tell_all_status(now)
@@ -170,6 +168,6 @@ impl Core {
     }
 }
 
-fn plain(verdict: Verdict) -> Confirmation {
+pub(super) fn plain(verdict: Verdict) -> Confirmation {
     Confirmation { verdict: Some(verdict), ..Confirmation::default() }
 }

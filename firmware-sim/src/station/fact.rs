@@ -1,8 +1,9 @@
 //! What goes in and out of a station: facts to tell, how each was received, and what else it brings about.
 
-use shared::ocpp::v16::{Context, Status, StopReason};
+use shared::ocpp::v16::{Context, Status, StopReason, Topic};
 use shared::units::{Percent, Timestamp, Watts, Wh};
 
+use super::files::Load;
 use crate::event::{Event, Registration};
 use crate::journal::SessionRecord;
 
@@ -17,8 +18,7 @@ pub enum Fact {
     Start { connector: u16, tag: String, meter: Wh, at: Timestamp, reservation: Option<i32> },
     Readings { connector: u16, transaction: Option<i32>, context: Context, sample: Sample },
     Stop { transaction: i32, tag: Option<String>, meter: Wh, at: Timestamp, reason: StopReason },
-    DiagnosticsIdle,
-    FirmwareIdle,
+    File { topic: Topic, word: &'static str, request: Option<i32> },
 }
 
 /// What the meter shows at an instant.
@@ -83,6 +83,8 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// Sessions that changed.
     pub records: Vec<SessionRecord>,
+    /// Bytes to move; [`super::Core::carried`] hears of the end.
+    pub loads: Vec<Load>,
     /// The station restarts: close the socket, dial again.
     pub restart: bool,
 }

@@ -60,7 +60,12 @@ const DEFAULTS: &[(&str, &str, Kind)] = &[
     ("StopTransactionOnInvalidId", "true", Kind::Truth),
     ("StopTxnAlignedData", "", Kind::Text),
     ("StopTxnSampledData", "", Kind::Text),
-    ("SupportedFeatureProfiles", "Core,RemoteTrigger,Reservation,SmartCharging", Kind::ReadOnly),
+    (
+        "SupportedFeatureProfiles",
+        "Core,FirmwareManagement,RemoteTrigger,Reservation,SmartCharging",
+        Kind::ReadOnly,
+    ),
+    ("SupportedFileTransferProtocols", "FTP,HTTP,HTTPS", Kind::ReadOnly),
     ("TransactionMessageAttempts", "3", Kind::Number),
     ("TransactionMessageRetryInterval", "10", Kind::Number),
     ("UnlockConnectorOnEVSideDisconnect", "true", Kind::Truth),

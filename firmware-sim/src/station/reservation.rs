@@ -3,7 +3,7 @@
 //! They are lost in a restart, as in many a firmware. A station without the profile in `SupportedFeatureProfiles` refuses
 //! with NotSupported.
 
-use shared::ocpp::v16::{CsmsCall, StopReason, Verdict};
+use shared::ocpp::v16::{CsmsCall, FileCall, StopReason, Verdict};
 use shared::units::Timestamp;
 
 use super::Core;
@@ -29,9 +29,29 @@ impl Reserved {
 impl Core {
     /// Has the station the profile that a request belongs to?
     pub fn supports(&self, call: &CsmsCall) -> bool {
-        let reserving = matches!(call, CsmsCall::ReserveNow { .. } | CsmsCall::CancelReservation { .. });
+        let needed = match call {
+            CsmsCall::ReserveNow { .. } | CsmsCall::CancelReservation { .. } => "Reservation",
+            CsmsCall::File(FileCall::UpdateFirmware { .. }) if self.files.habits.signed_only => return false,
+            CsmsCall::File(FileCall::GetDiagnostics { .. }) if self.files.habits.get_log_only => {
+                return false;
+            }
+            CsmsCall::File(_) => "FirmwareManagement",
+            CsmsCall::ChangeAvailability { .. }
+            | CsmsCall::ChangeConfiguration { .. }
+            | CsmsCall::ClearCache
+            | CsmsCall::DataTransfer { .. }
+            | CsmsCall::GetConfiguration { .. }
+            | CsmsCall::RemoteStart { .. }
+            | CsmsCall::RemoteStop { .. }
+            | CsmsCall::Reset { .. }
+            | CsmsCall::Trigger { .. }
+            | CsmsCall::UnlockConnector { .. }
+            | CsmsCall::SetChargingProfile { .. }
+            | CsmsCall::ClearChargingProfile(_)
+            | CsmsCall::GetCompositeSchedule { .. } => return true,
+        };
         let profiles = self.keys.get("SupportedFeatureProfiles").map_or("", |(_, value, _)| value);
-        !reserving || profiles.split(',').any(|profile| profile.trim() == "Reservation")
+        profiles.split(',').any(|profile| profile.trim() == needed)
     }
 
     /// A connector breaks or is mended. Its session ends where it breaks.

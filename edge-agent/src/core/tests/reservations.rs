@@ -225,7 +225,9 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::Command { .. }
         | Write::Document(_)
         | Write::TxRefFloor(_)
-        | Write::ReservationGone(_) => None,
+        | Write::ReservationGone(_)
+        | Write::Errand(_)
+        | Write::ErrandGone(_) => None,
     });
     let mut after = core_of(Restored { reservations: vec![held.unwrap()], ..Restored::default() });
     assert_eq!(status_of_start(&mut after, "card", NOW), AuthStatus::Blocked);

@@ -1,5 +1,7 @@
 //! OCPP 1.6: a charge point's connector *n* is EVSE *n*; connector 0 is the station as a whole.
 
+mod files;
+
 use serde_json::value::RawValue;
 use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, Told, TriggeredMessage};
@@ -40,10 +42,10 @@ pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meanin
         StationCall::DataTransfer(_) => {
             return Meaning::Answer(reply::data_transfer(Transferred::UnknownVendorId, None));
         }
-        StationCall::DiagnosticsStatusNotification { .. }
-        | StationCall::FirmwareStatusNotification { .. } => {
-            return Meaning::Answer(reply::empty());
-        }
+        StationCall::FileStatus(status) => match files::fact(&status) {
+            Some(fact) => fact,
+            None => return Meaning::Answer(reply::empty()),
+        },
         StationCall::Authorize { id_tag } => StationFact::Authorize { token: token(id_tag) },
         StationCall::BootNotification(boot) => StationFact::Booted(info(*boot)),
         StationCall::StatusNotification(status) => match status_changed(station, status, now) {
@@ -96,7 +98,7 @@ fn tag_info(status: AuthStatus, expires_at: Option<Timestamp>, group: &Option<St
 }
 
 /// The request that carries an asking, or why 1.6 cannot say it.
-pub fn request(ask: &Ask) -> Result<(&'static str, Box<RawValue>), String> {
+pub fn request(ask: &Ask, now: Timestamp) -> Result<(&'static str, Box<RawValue>), String> {
     let call = match ask {
         Ask::RemoteStop(tx_ref) => CsmsCall::RemoteStop {
             transaction: tx_ref.0.parse().map_err(|_| format!("{tx_ref} is no 1.6 transaction id"))?,
@@ -107,6 +109,12 @@ pub fn request(ask: &Ask) -> Result<(&'static str, Box<RawValue>), String> {
             transaction: Some(tx_ref.0.parse().map_err(|_| format!("{tx_ref} is no 1.6 transaction id"))?),
         },
         Ask::Command(body) => csms_call(body)?,
+        Ask::UpdateFirmware { update, location, request } => {
+            files::update_firmware(update, location, *request, now)?
+        }
+        Ask::RequestLog { log, location, request, by_get_log } => {
+            files::request_log(log, location, *request, *by_get_log)
+        }
     };
     let payload = call.payload().map_err(|violation| violation.reason)?;
     Ok((call.action(), payload))
@@ -156,6 +164,9 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
             duration_s: *duration_s,
             unit: *unit,
         },
+        CommandBody::UpdateFirmware(_) | CommandBody::RequestLog(_) => {
+            return Err("a file needs a place to be".into());
+        }
     })
 }
 
@@ -186,6 +197,7 @@ fn told(read: Confirmation) -> Told {
     };
     match read.schedule {
         Some(schedule) => Told::Schedule(schedule),
+        None if read.file_name.is_some() => Told::File { name: read.file_name },
         None if read.configuration.is_empty() && read.unknown_keys.is_empty() => Told::Nothing,
         None => Told::Configuration {
             entries: read.configuration.into_iter().map(entry).collect(),
@@ -196,9 +208,15 @@ fn told(read: Confirmation) -> Told {
 
 fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
     let outcome = match verdict {
-        None | Some(Verdict::Accepted | Verdict::Unlocked) => Outcome::Accepted,
+        None | Some(Verdict::Accepted | Verdict::AcceptedCanceled | Verdict::Unlocked) => Outcome::Accepted,
         Some(Verdict::Scheduled | Verdict::RebootRequired) => Outcome::Scheduled,
-        Some(Verdict::Rejected | Verdict::UnlockFailed | Verdict::Unknown) => Outcome::Rejected,
+        Some(
+            Verdict::Rejected
+            | Verdict::UnlockFailed
+            | Verdict::Unknown
+            | Verdict::InvalidCertificate
+            | Verdict::RevokedCertificate,
+        ) => Outcome::Rejected,
         Some(Verdict::Occupied) => Outcome::Occupied,
         Some(Verdict::Faulted) => Outcome::Faulted,
         Some(Verdict::Unavailable) => Outcome::Unavailable,
