@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::booking;
 use crate::clock;
-use crate::db::command as rows;
+use crate::db::{command as rows, file_step};
 use crate::live::{self, Hint, Hub};
 
 /// The channel on which replicas hear of new commands; the payload is the command's id.
@@ -95,7 +95,8 @@ pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandR
     let first = rows::finish(tx, gateway, result).await?;
     if first {
         metrics::counter!("commands_total", "outcome" => result.outcome.name()).increment(1);
-        live::notify(tx, &Hint { commands: vec![result.id.0], ..Hint::default() }).await?;
+        let files = if file_step::settle(tx, result).await? { vec![result.id.0] } else { vec![] };
+        live::notify(tx, &Hint { commands: vec![result.id.0], files, ..Hint::default() }).await?;
     }
     // Also when it comes late: what the site keeps by then has to be let go.
     booking::settle(tx, result).await?;

@@ -11,6 +11,8 @@ pub mod card;
 pub mod command;
 pub mod cursor;
 pub mod document;
+pub mod file;
+pub mod file_step;
 pub mod gateway;
 pub mod history;
 pub mod lease;

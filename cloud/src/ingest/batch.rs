@@ -18,7 +18,7 @@ use sqlx::{Acquire as _, PgConnection, PgPool};
 use super::project::{self, Changes};
 use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
-use crate::db::{cursor, projection, quarantine, record, unknown_card};
+use crate::db::{cursor, file_step, projection, quarantine, record, unknown_card};
 use crate::live::Hint;
 use crate::{billing, booking, command, documents};
 
@@ -276,6 +276,12 @@ async fn project_status(
     }
     if !changes.unknown_cards.is_empty() && unknown_card::keep(tx, origin, &changes.unknown_cards).await? {
         hint.unknown_cards.push(origin.site_id);
+    }
+    if !changes.file_steps.is_empty() || !changes.logs.is_empty() {
+        file_step::keep(tx, origin, &changes.file_steps).await?;
+        file_step::received(tx, origin, &changes.logs).await?;
+        hint.files.extend(changes.file_steps.iter().map(|step| step.command));
+        hint.files.extend(changes.logs.iter().map(|log| log.log.0));
     }
     Ok(())
 }

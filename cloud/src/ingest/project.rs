@@ -13,10 +13,12 @@ use shared::model::event::{
     DocumentApplied, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced, StationBooted,
     StatusChanged, StopUnmatched, UnknownCardSeen,
 };
+use shared::model::file::LogReceived;
 use shared::model::{CommandResult, Event, MeterReading, ReservationEnded, SessionStarted, SessionStopped};
 use shared::units::{Timestamp, Wh};
 
 use crate::db::alarm::Alarm;
+use crate::db::file_step::Step;
 
 /// The first instant that no reasonable clock passes: 2200-01-01.
 const END_OF_TIME: Timestamp = Timestamp(7_258_118_400_000);
@@ -50,6 +52,10 @@ pub struct Changes {
     pub reservations: Vec<ReservationEnded>,
     /// Unknown cards, by their folded number; the newest sight of each.
     pub unknown_cards: BTreeMap<String, UnknownCardSeen>,
+    /// How far updates and logs are, in their order.
+    pub file_steps: Vec<Step>,
+    /// Logs that the gateway has.
+    pub logs: Vec<LogReceived>,
 }
 
 /// What a session's readings in one batch add up to.
@@ -82,6 +88,9 @@ impl Changes {
             Event::UnknownCardSeen(seen) => {
                 newest(&mut self.unknown_cards, seen.token.folded(), seen, |it| it.at)
             }
+            Event::FirmwareProgressed(progressed) => self.file_steps.extend(Step::of_update(progressed)),
+            Event::LogProgressed(progressed) => self.file_steps.extend(Step::of_log(progressed)),
+            Event::LogReceived(received) => self.logs.push(received),
             // Kept as records; no table shows them.
             Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
         }
@@ -188,6 +197,9 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::DocumentApplied(e) => sane(e.at),
         Event::UnknownCardSeen(e) => sane(e.at),
         Event::ReservationEnded(e) => sane(e.at),
+        Event::FirmwareProgressed(e) => sane(e.at),
+        Event::LogProgressed(e) => sane(e.at),
+        Event::LogReceived(e) => sane(e.at),
         Event::SessionPriced(_) => true,
     };
     if fine { None } else { Some("time out of range") }

@@ -58,6 +58,9 @@ pub struct Hint {
     /// Sites where an unknown card was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown_cards: Vec<i64>,
+    /// Updates and logs that are a step further.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Uuid>,
 }
 
 /// A session as it is now.
@@ -97,6 +100,7 @@ pub struct Hub {
     commands: broadcast::Sender<Uuid>,
     changes: broadcast::Sender<i64>,
     unknown_cards: broadcast::Sender<Arc<i64>>,
+    files: broadcast::Sender<Arc<Uuid>>,
     hints: mpsc::Sender<Hint>,
 }
 
@@ -110,6 +114,7 @@ impl Hub {
             commands: broadcast::channel(SUBSCRIBER_BUFFER).0,
             changes: broadcast::channel(SUBSCRIBER_BUFFER).0,
             unknown_cards: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            files: broadcast::channel(SUBSCRIBER_BUFFER).0,
             hints,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
@@ -140,6 +145,11 @@ impl Hub {
     /// Sites as unknown cards are seen there.
     pub fn unknown_cards(&self) -> broadcast::Receiver<Arc<i64>> {
         self.unknown_cards.subscribe()
+    }
+
+    /// Ids of updates and logs (their commands') as they get a step further.
+    pub fn files(&self) -> broadcast::Receiver<Arc<Uuid>> {
+        self.files.subscribe()
     }
 
     /// Tells every replica, soon, of what is already committed.
@@ -178,6 +188,7 @@ impl Hint {
         merge(&mut self.commands, other.commands);
         merge(&mut self.changes, other.changes);
         merge(&mut self.unknown_cards, other.unknown_cards);
+        merge(&mut self.files, other.files);
     }
 
     /// The same in pieces that fit into a notification.
@@ -197,7 +208,15 @@ impl Hint {
             .unknown_cards
             .chunks(IDS_PER_HINT)
             .map(|ids| Self { unknown_cards: ids.into(), ..Self::default() });
-        sites.chain(connectors).chain(sessions).chain(commands).chain(changes).chain(unknown_cards).collect()
+        let files = self.files.chunks(IDS_PER_HINT).map(|ids| Self { files: ids.into(), ..Self::default() });
+        sites
+            .chain(connectors)
+            .chain(sessions)
+            .chain(commands)
+            .chain(changes)
+            .chain(unknown_cards)
+            .chain(files)
+            .collect()
     }
 }
 
@@ -284,9 +303,10 @@ mod tests {
             sites: numbers.clone(),
             connectors: numbers.clone(),
             sessions: ids.clone(),
-            commands: ids,
+            commands: ids.clone(),
             changes: numbers.clone(),
             unknown_cards: numbers,
+            files: ids,
         };
         let mut whole = Hint::default();
         for part in hint.parts() {

@@ -31,6 +31,9 @@ impl Reader {
         for site in hint.unknown_cards {
             self.hub.unknown_cards.send(Arc::new(site)).ok();
         }
+        for file in hint.files {
+            self.hub.files.send(Arc::new(file)).ok();
+        }
         if !hint.sites.is_empty() || !hint.connectors.is_empty() {
             self.look().await?;
         }

@@ -262,10 +262,8 @@ mod tests {
 
     fn read(action: &str, payload: &str) -> FileStatus {
         let payload = RawValue::from_string(payload.to_owned()).unwrap();
-        match StationCall::read(action, &payload).unwrap().value {
-            StationCall::FileStatus(status) => status,
-            other => panic!("{other:?}"),
-        }
+        let call = StationCall::read(action, &payload).unwrap().value;
+        if let StationCall::FileStatus(status) = call { status } else { panic!("{call:?}") }
     }
 
     #[test]
