@@ -77,7 +77,7 @@ async fn run(pool: &PgPool, site_id: i64, lane: Lane, time: Duration) -> f64 {
 
 async fn enroll(pool: &PgPool, origin: Origin) {
     sqlx::query(
-        "insert into gateways (id, site_id, shard, frame_key, mqtt_password_hash) values ($1, $2, 0, $3, '')",
+        "insert into gateways (id, site_id, shard, frame_key, mosquitto_password) values ($1, $2, 0, $3, '')",
     )
     .bind(origin.gateway.0)
     .bind(origin.site_id)

@@ -166,8 +166,9 @@ create table gateways (
     shard               smallint not null,
     -- verifies the login and the seal of every frame; the secret itself is never kept
     frame_key           bytea not null check (octet_length(frame_key) = 32),
-    -- the same secret as mosquitto's password file wants it, for an external broker
-    mqtt_password_hash  text not null,
+    -- hashes of the same secret as external brokers compare it
+    mosquitto_password  text not null,
+    nats_password       text not null default '',
     agent_version       text,
     enrolled_at         timestamptz not null default now(),
     revoked_at          timestamptz,

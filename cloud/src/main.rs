@@ -52,7 +52,7 @@ enum Command {
     /// Write what an external broker needs to keep gateways apart.
     BrokerAcl {
         /// Which broker.
-        #[arg(value_parser = ["mosquitto"])]
+        #[arg(value_parser = ["mosquitto", "nats"])]
         broker: String,
         /// The folder to write to.
         #[arg(long)]
@@ -157,7 +157,7 @@ async fn execute(command: Command, config: Config) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        Command::BrokerAcl { out, .. } => write_broker_files(&config, &out).await,
+        Command::BrokerAcl { broker, out } => write_broker_files(&config, &broker, &out).await,
     }
 }
 
@@ -181,9 +181,15 @@ fn read_password() -> anyhow::Result<String> {
     Ok(password.to_owned())
 }
 
-async fn write_broker_files(config: &Config, out: &Path) -> anyhow::Result<()> {
-    gateways::mosquitto::write(config, &db::open(config).await?, out).await?;
-    println!("wrote passwords, acl and evb.conf to {}", out.display());
+async fn write_broker_files(config: &Config, broker: &str, out: &Path) -> anyhow::Result<()> {
+    let db = db::open(config).await?;
+    if broker == "nats" {
+        gateways::nats::write(config, &db, out).await?;
+        println!("wrote evb.conf to {}", out.display());
+    } else {
+        gateways::mosquitto::write(config, &db, out).await?;
+        println!("wrote passwords, acl and evb.conf to {}", out.display());
+    }
     Ok(())
 }
 

@@ -181,7 +181,7 @@ async fn onboard(world: &World, ann: &Person, site: i64) {
 /// An order to a station is in the log as soon as it is given, whatever comes of it.
 async fn order(world: &World, ann: &Person, site: i64) {
     sqlx::query(
-        "insert into gateways (id, site_id, shard, frame_key, mqtt_password_hash)
+        "insert into gateways (id, site_id, shard, frame_key, mosquitto_password)
          values (gen_random_uuid(), $1, 0, decode(repeat('00', 32), 'hex'), '')",
     )
     .bind(site)

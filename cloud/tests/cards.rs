@@ -65,7 +65,7 @@ impl Cast {
             ),
             "insert into charge_points (id, site_id, charge_point_hardware_id, public) overriding system value
              values (1, 1, 'S1', true), (2, 2, 'S2', false), (3, 3, 'S3', false)".into(),
-            "insert into gateways (id, site_id, shard, frame_key, mqtt_password_hash)
+            "insert into gateways (id, site_id, shard, frame_key, mosquitto_password)
              select ('00000000-0000-0000-0000-00000000000' || id)::uuid, id, 0, decode(repeat('00', 32), 'hex'), '' from sites".into(),
         ] {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(world.db()).await.unwrap();

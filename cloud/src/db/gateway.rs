@@ -30,8 +30,10 @@ pub struct NewGateway {
     pub shard: Shard,
     /// Made from its secret.
     pub key: FrameKey,
-    /// The same for mosquitto.
-    pub mqtt_password_hash: String,
+    /// The hash of the secret as mosquitto compares it.
+    pub mosquitto_password: String,
+    /// The hash of the secret as NATS compares it.
+    pub nats_password: String,
     /// What it says it runs.
     pub agent_version: Option<String>,
 }
@@ -87,14 +89,15 @@ pub async fn insert(
     new: &NewGateway,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into gateways (id, site_id, shard, frame_key, mqtt_password_hash, agent_version)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into gateways (id, site_id, shard, frame_key, mosquitto_password, nats_password, agent_version)
+         values ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(new.id.0)
     .bind(site_id)
     .bind(i16::try_from(new.shard.0).unwrap_or_default())
     .bind(&new.key.to_bytes()[..])
-    .bind(&new.mqtt_password_hash)
+    .bind(&new.mosquitto_password)
+    .bind(&new.nats_password)
     .bind(&new.agent_version)
     .execute(&mut *tx)
     .await?;
@@ -148,7 +151,14 @@ pub async fn revoke(db: &PgPool, id: GatewayId) -> sqlx::Result<bool> {
 
 /// Every gateway's line for mosquitto's password file.
 pub async fn mosquitto_passwords(db: &PgPool) -> sqlx::Result<Vec<(Uuid, String)>> {
-    sqlx::query_as("select id, mqtt_password_hash from gateways where revoked_at is null order by id")
+    sqlx::query_as("select id, mosquitto_password from gateways where revoked_at is null order by id")
+        .fetch_all(db)
+        .await
+}
+
+/// Every gateway's login for NATS' accounts.
+pub async fn nats_passwords(db: &PgPool) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as("select id, nats_password from gateways where revoked_at is null order by id")
         .fetch_all(db)
         .await
 }

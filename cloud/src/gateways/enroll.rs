@@ -17,7 +17,7 @@ use shared::id::GatewayId;
 use shared::sync::{FrameKey, SHARDS};
 use uuid::Uuid;
 
-use super::{hash, mosquitto};
+use super::{hash, mosquitto, nats};
 use crate::auth::throttle::Throttle;
 use crate::db::gateway::{self as rows, NewGateway};
 use crate::{App, documents};
@@ -92,7 +92,8 @@ async fn trade(app: &App, claim: &Claim) -> Result<Option<Identity>, sqlx::Error
         id: GatewayId(Uuid::new_v4()),
         shard: rows::emptiest_shard(&mut tx, SHARDS).await?,
         key: FrameKey::derive(&secret),
-        mqtt_password_hash: mosquitto::password_hash(&password),
+        mosquitto_password: mosquitto::password_hash(&password),
+        nats_password: nats::password_hash(&password).expect("43 characters are not too many"),
         agent_version: claim.agent.as_ref().map(|version| version.chars().take(LONGEST_VERSION).collect()),
     };
     rows::insert(&mut tx, site_id, &code_hash, &new).await?;

@@ -2,14 +2,17 @@
 //!
 //! An operator makes a one-time claim code for a site; the installer types it into the box; the box trades it for an identity
 //! and a secret. The secret is shown that once. What is kept are a key derived from it, which verifies logins and seals
-//! frames, and its hash for mosquitto: neither is a login.
+//! frames, and its hashes for external brokers: none is a login.
 
 mod enroll;
 mod keys;
 pub mod mosquitto;
+pub mod nats;
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
@@ -58,6 +61,21 @@ fn hash(code: &str) -> Vec<u8> {
     };
     let code: String = code.chars().filter(char::is_ascii_alphanumeric).map(meant).collect();
     blake3::hash(code.as_bytes()).as_bytes().to_vec()
+}
+
+/// Writes a file that only we and the broker's group may read.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(path)
+        .with_context(|| path.display().to_string())?;
+    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

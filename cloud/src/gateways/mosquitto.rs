@@ -12,6 +12,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha512;
 use sqlx::PgPool;
 
+use super::write_private;
 use crate::Config;
 use crate::db::gateway as rows;
 
@@ -84,20 +85,6 @@ fn snippet(dir: &Path) -> String {
          max_packet_size 1049600\n\
          persistence false\n"
     )
-}
-
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o640)
-        .open(path)
-        .with_context(|| path.display().to_string())?;
-    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

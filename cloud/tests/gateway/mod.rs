@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails loudly")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use cloud::{Config, config::Secret, gateways, live};
@@ -18,6 +19,7 @@ use shared::sync::{Batch, ClockQuality, Down, FrameKey, Header, Hello, Record, T
 use shared::units::{Timestamp, Wh};
 use sqlx::PgPool;
 use stack::mosquitto::Mosquitto;
+use stack::nats::Nats;
 use stack::postgres::Postgres;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -39,9 +41,15 @@ pub(crate) struct House {
     pub(crate) site: i64,
     config: Config,
     replica: JoinHandle<anyhow::Result<()>>,
-    mosquitto: Option<Mosquitto>,
+    broker: Option<External>,
     dir: TempDir,
     _postgres: Postgres,
+}
+
+/// A broker that we did not write.
+pub(crate) enum External {
+    Mosquitto(Mosquitto),
+    Nats(Nats),
 }
 
 async fn config(dir: &TempDir, postgres: &Postgres) -> Config {
@@ -64,19 +72,43 @@ impl House {
 
     /// The same with mosquitto as the broker.
     pub(crate) async fn with_mosquitto() -> Self {
+        Self::with(async |config, db, dir| {
+            cloud::gateways::mosquitto::write(config, db, dir).await.unwrap();
+            let mut mosquitto = Mosquitto::prepare(dir).unwrap();
+            mosquitto.restart().await.unwrap();
+            (mosquitto.address(), External::Mosquitto(mosquitto))
+        })
+        .await
+    }
+
+    /// The same with NATS as the broker.
+    pub(crate) async fn with_nats() -> Self {
+        Self::with(async |config, db, dir| {
+            cloud::gateways::nats::write(config, db, dir).await.unwrap();
+            let mut nats = Nats::prepare(dir).unwrap();
+            nats.restart().await.unwrap();
+            (nats.address(), External::Nats(nats))
+        })
+        .await
+    }
+
+    async fn with(start: impl AsyncFnOnce(&Config, &PgPool, &Path) -> (SocketAddr, External)) -> Self {
         let dir = TempDir::new().unwrap();
         let postgres = Postgres::start(dir.path()).await.unwrap();
         let mut config = config(&dir, &postgres).await;
         config.mqtt.password = Some(Secret::new("of the replicas"));
         let db = cloud::db::open(&config).await.unwrap();
-        cloud::gateways::mosquitto::write(&config, &db, dir.path()).await.unwrap();
-        let mut mosquitto = Mosquitto::prepare(dir.path()).unwrap();
-        mosquitto.restart().await.unwrap();
-        config.mqtt.url = Some(format!("mqtt://{}", mosquitto.address()));
-        Self::start(dir, postgres, config, Some(mosquitto)).await
+        let (address, broker) = start(&config, &db, dir.path()).await;
+        config.mqtt.url = Some(format!("mqtt://{address}"));
+        Self::start(dir, postgres, config, Some((address, broker))).await
     }
 
-    async fn start(dir: TempDir, postgres: Postgres, config: Config, mosquitto: Option<Mosquitto>) -> Self {
+    async fn start(
+        dir: TempDir,
+        postgres: Postgres,
+        config: Config,
+        broker: Option<(SocketAddr, External)>,
+    ) -> Self {
         let db = cloud::db::open(&config).await.unwrap();
         let file = config.data_dir.join("listening.json");
         let replica = tokio::spawn(cloud::run(config.clone()));
@@ -91,7 +123,7 @@ impl House {
         .await
         .expect("the replica starts");
         let gate = || listening["mqtt"].as_str().unwrap().parse().unwrap();
-        let mqtt: SocketAddr = mosquitto.as_ref().map_or_else(gate, Mosquitto::address);
+        let mqtt: SocketAddr = broker.as_ref().map_or_else(gate, |(address, _)| *address);
         Self {
             live: live::Hub::start(db.clone(), CancellationToken::new()),
             http: listening["http"].as_str().unwrap().into(),
@@ -100,16 +132,25 @@ impl House {
             config,
             db,
             replica,
-            mosquitto,
+            broker: broker.map(|(_, broker)| broker),
             dir,
             _postgres: postgres,
         }
     }
 
-    /// Tells mosquitto of gateways that were enrolled since.
-    pub(crate) async fn tell_mosquitto(&self) {
-        cloud::gateways::mosquitto::write(&self.config, &self.db, self.dir.path()).await.unwrap();
-        self.mosquitto.as_ref().unwrap().reload().unwrap();
+    /// Tells an external broker of gateways that were enrolled since.
+    pub(crate) async fn tell_broker(&self) {
+        let (config, db, dir) = (&self.config, &self.db, self.dir.path());
+        match self.broker.as_ref().unwrap() {
+            External::Mosquitto(mosquitto) => {
+                cloud::gateways::mosquitto::write(config, db, dir).await.unwrap();
+                mosquitto.reload().unwrap();
+            }
+            External::Nats(nats) => {
+                cloud::gateways::nats::write(config, db, dir).await.unwrap();
+                nats.reload().unwrap();
+            }
+        }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 

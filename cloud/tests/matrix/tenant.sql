@@ -60,7 +60,7 @@ select {b} + site + 60, {b} + site, {b} + site + 10, '{t}-cp-' || site + 10, 1, 
 from generate_series(21, 22) site;
 insert into card_lessons (charge_point_id, user_id, expires_at) values ({b} + 32, {b} + 6, '2026-01-01Z');
 
-insert into gateways (id, site_id, shard, frame_key, mqtt_password_hash, agent_version, last_hello_at)
+insert into gateways (id, site_id, shard, frame_key, mosquitto_password, agent_version, last_hello_at)
 select ('{h}-0000-4000-8000-0000000000' || site)::uuid, {b} + site, 0, sha256('{t}'), '{t}', '{t} agent', '2026-01-01Z'
 from generate_series(21, 22) site;
 insert into claim_codes (code_hash, site_id, expires_at) values (sha256('{t} claim'), {b} + 22, '2126-01-01Z');

@@ -10,6 +10,7 @@ pub mod graphql;
 pub mod house;
 pub mod metrics;
 pub mod mosquitto;
+pub mod nats;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -1,4 +1,4 @@
-//! mosquitto instead of the embedded broker, with the files that we write for it.
+//! Brokers that we did not write instead of the embedded one, with the files that we write for them.
 
 mod gateway;
 
@@ -12,10 +12,18 @@ use shared::sync::{Topic, UpTopic, Verdict};
 use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_external_broker_needs_no_more_than_our_files() {
-    let house = House::with_mosquitto().await;
+async fn mosquitto_needs_no_more_than_our_files() {
+    keeps_gateways_apart(House::with_mosquitto().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_needs_no_more_than_our_file() {
+    keeps_gateways_apart(House::with_nats().await).await;
+}
+
+async fn keeps_gateways_apart(house: House) {
     let (mine, other) = (house.enroll().await, house.enroll().await);
-    house.tell_mosquitto().await;
+    house.tell_broker().await;
 
     let mut gateway = mine.connect().await;
     assert_eq!(gateway.hello([0; 3], [0; 3]).await.verdict, Verdict::Continue);
@@ -24,7 +32,7 @@ async fn an_external_broker_needs_no_more_than_our_files() {
         1
     );
 
-    // mosquitto drops silently what its access list forbids: nothing of the other's reaches the cloud or us.
+    // What the broker's rules forbid is dropped, by some silently: nothing of the other's reaches the cloud or us.
     gateway.client.subscribe(Topic::down_filter(other.shard, other.id), QoS::AtLeastOnce).await.unwrap();
     let mut stranger = other.connect().await;
     let foreign = mine.topic(UpTopic::Batch).to_string();
