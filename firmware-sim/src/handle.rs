@@ -124,6 +124,13 @@ impl Station {
         self.respond("RemoteStartTransaction", response).await;
     }
 
+    /// Sends a message of the maker's own.
+    pub async fn transfer(&self, vendor: &str, message: Option<&str>, data: Option<&str>) {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (vendor, message, data) = (vendor.to_owned(), owned(message), owned(data));
+        self.ask(move |link| link.station.transfer(vendor, message, data)).await;
+    }
+
     /// Sends a text as it is. Its answer comes as [`Event::Unasked`].
     pub async fn send_raw(&self, text: impl Into<String>) {
         let text = text.into();

@@ -155,6 +155,11 @@ impl Core {
         self.tick(now);
     }
 
+    /// Sends a message of the maker's own.
+    pub fn transfer(&mut self, vendor: String, message: Option<String>, data: Option<String>) {
+        self.tell(Ticket::Plain("DataTransfer"), Fact::Transfer { vendor, message, data });
+    }
+
     /// Has it power? Without, nothing is sent and nobody dials.
     pub fn is_powered(&self) -> bool {
         self.powered
@@ -282,6 +287,7 @@ impl Core {
             | Fact::Status { .. }
             | Fact::Authorise { .. }
             | Fact::Start { .. }
+            | Fact::Transfer { .. }
             | Fact::File { .. } => {}
         }
         self.out.sends.push((Ticket::Transaction(queued.number), queued.fact));

@@ -56,6 +56,12 @@ pub fn call(fact: &Fact, hardware: &Hardware) -> Result<(&'static str, Box<RawVa
             request.reason = Some(schema::Reason::from_wire(reason.name()));
             ("StopTransaction", write(&request)?)
         }
+        Fact::Transfer { vendor, message, data } => {
+            let mut request = schema::DataTransferRequest::new(vendor);
+            request.message_id.clone_from(message);
+            request.data.clone_from(data);
+            ("DataTransfer", write(&request)?)
+        }
         Fact::File { topic, word, request } => (topic.action(), files::status(*topic, word, *request)?),
     })
 }

@@ -135,6 +135,7 @@ fn action(fact: &Fact) -> &'static str {
         Fact::Start { .. } => "StartTransaction",
         Fact::Readings { .. } => "MeterValues",
         Fact::Stop { .. } => "StopTransaction",
+        Fact::Transfer { .. } => "DataTransfer",
         Fact::File { topic, .. } => topic.action(),
     }
 }

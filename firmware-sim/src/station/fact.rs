@@ -18,6 +18,7 @@ pub enum Fact {
     Start { connector: u16, tag: String, meter: Wh, at: Timestamp, reservation: Option<i32> },
     Readings { connector: u16, transaction: Option<i32>, context: Context, sample: Sample },
     Stop { transaction: i32, tag: Option<String>, meter: Wh, at: Timestamp, reason: StopReason },
+    Transfer { vendor: String, message: Option<String>, data: Option<String> },
     File { topic: Topic, word: &'static str, request: Option<i32> },
 }
 
