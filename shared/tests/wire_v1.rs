@@ -22,15 +22,23 @@ use shared::model::document::{
     TokensDoc,
 };
 use shared::model::event::{
-    AuthorisationDecided, DocumentApplied, Event, Lane, MeterGap, PresenceChanged, SecurityNoticed,
-    SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
+    AuthorisationDecided, ClockMeasured, DocumentApplied, Event, Lane, MeterGap, PresenceChanged,
+    SecurityNoticed, SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched,
+    UnknownCardSeen,
 };
 use shared::model::file::{
     FirmwareImage, FirmwareProgressed, FirmwareSignature, FirmwareState, FirmwareUpdate, LogKind,
     LogProgressed, LogReceived, LogRequest, LogState, ReceivedFile, Retries, Sha256, Transfer,
 };
+use shared::model::frame_log::{Direction, FrameFilter, FramePage, LoggedFrame};
+use shared::model::onboarding::{
+    AdmissionDoc, StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged,
+};
 use shared::model::reservation::{Reservation, ReservationEnd, ReservationEnded};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
+use shared::model::settings::{
+    SettingOutcome, SettingState, SettingsApplied, SettingsDoc, SettingsRead, WantedSetting,
+};
 use shared::model::token::{AuthorisedBy, TokenEntry};
 use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::{
@@ -200,6 +208,64 @@ fn events() -> Vec<Event> {
             at: AT,
         }),
     ]
+    .into_iter()
+    .chain(life())
+    .collect()
+}
+
+fn life() -> Vec<Event> {
+    let from = || "10.0.0.7".to_owned();
+    let info = StationInfo { vendor: "V".into(), model: "M".into(), serial: None, firmware: None };
+    let entry = ConfigurationEntry { key: "k".into(), value: None, readonly: false };
+    let outcome = SettingOutcome {
+        key: "k".into(),
+        wanted: "v".into(),
+        state: SettingState::NeedsReboot,
+        detail: "d".into(),
+    };
+    vec![
+        Event::StationKnocked(StationKnocked {
+            station: station(),
+            from: from(),
+            security_profile: 2,
+            had_password: true,
+            at: AT,
+        }),
+        Event::StationPending(StationPending {
+            station: station(),
+            from: from(),
+            security_profile: 1,
+            credential: Some("c".into()),
+            info: Some(info),
+            connectors: Some(2),
+            at: AT,
+        }),
+        Event::StationAdopted(StationAdopted {
+            station: station(),
+            credential: "c".into(),
+            connectors: 2,
+            at: AT,
+        }),
+        Event::StationRejected(StationRejected { station: station(), at: AT }),
+        Event::WindowChanged(WindowChanged { until: Some(AT), at: AT }),
+        Event::SettingsRead(SettingsRead { station: station(), entries: vec![entry], whole: true, at: AT }),
+        Event::SettingsApplied(SettingsApplied { station: station(), outcomes: vec![outcome], at: AT }),
+        Event::ClockMeasured(ClockMeasured { station: station(), skew_ms: -61_000, at: AT }),
+    ]
+}
+
+fn frames() -> FramePage {
+    let frame = LoggedFrame {
+        number: 9,
+        at: AT,
+        connection: 3,
+        direction: Direction::Sent,
+        action: Some("Reset".into()),
+        message_id: Some("3-1".into()),
+        text: "[]".into(),
+        lost_before: 1,
+    };
+    FramePage { frames: vec![frame], next: Some(9) }
 }
 
 fn record(event: &Event) -> Record {
@@ -288,7 +354,18 @@ fn commands() -> Vec<CommandBody> {
             retries: Retries { count: None, interval_s: None },
             transfer: Some(Transfer::Ftp),
         }),
+        CommandBody::ReadFrames(FrameFilter {
+            since: Some(AT),
+            action: Some("Reset".into()),
+            direction: Some(Direction::Received),
+            limit: Some(7),
+            ..FrameFilter::default()
+        }),
     ]
+}
+
+fn wanted() -> WantedSetting {
+    WantedSetting { key: "k".into(), value: "v".into() }
 }
 
 fn documents() -> Vec<DocumentBody> {
@@ -305,6 +382,15 @@ fn documents() -> Vec<DocumentBody> {
         DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![token.clone()] }),
         DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff()], assigned: vec![assigned] }),
         DocumentBody::PublicTokens(PublicTokensDoc { part: 63, tokens: vec![token] }),
+        DocumentBody::Admission(AdmissionDoc {
+            window: Some((AT, AT.plus_millis(1))),
+            rejected: vec![station()],
+            held: vec![station()],
+        }),
+        DocumentBody::Settings(SettingsDoc {
+            site: vec![wanted()],
+            stations: vec![(station(), vec![wanted()])],
+        }),
     ]
 }
 
@@ -332,6 +418,7 @@ fn ups() -> Vec<(UpTopic, Up)> {
     let mut all = vec![(UpTopic::Hello, Up::Hello(hello))];
     all.extend(Lane::ALL.map(batch));
     all.push((UpTopic::Result, Up::Result(result())));
+    all.push((UpTopic::Result, Up::Result(CommandResult { told: Told::Frames(frames()), ..result() })));
     all
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charging::{ChargingProfile, CompositeSchedule, ProfileFilter, RateUnit};
 use super::file::{FirmwareUpdate, LogRequest};
+use super::frame_log::{FrameFilter, FramePage};
 use super::reservation::Reservation;
 use super::token::IdToken;
 use crate::id::{CommandId, EvseNo, ReservationId, SessionId, StationId};
@@ -115,6 +116,8 @@ pub enum CommandBody {
     UpdateFirmware(Box<FirmwareUpdate>),
     /// Bring a log. How far it is comes as [`super::file::LogProgressed`].
     RequestLog(LogRequest),
+    /// Tell what was said to and by the station. The gateway answers; the station is not asked.
+    ReadFrames(FrameFilter),
 }
 
 impl CommandBody {
@@ -138,6 +141,7 @@ impl CommandBody {
             CommandBody::GetCompositeSchedule { .. } => "GetCompositeSchedule",
             CommandBody::UpdateFirmware(_) => "UpdateFirmware",
             CommandBody::RequestLog(_) => "RequestLog",
+            CommandBody::ReadFrames(_) => "ReadFrames",
         }
     }
 
@@ -153,7 +157,8 @@ impl CommandBody {
             | CommandBody::CancelReservation { .. }
             | CommandBody::SetChargingProfile { .. }
             | CommandBody::ClearChargingProfiles(_)
-            | CommandBody::GetCompositeSchedule { .. } => true,
+            | CommandBody::GetCompositeSchedule { .. }
+            | CommandBody::ReadFrames(_) => true,
             CommandBody::RemoteStart { .. }
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
@@ -276,6 +281,8 @@ pub enum Told {
         /// The name, unless there is nothing to bring.
         name: Option<String>,
     },
+    /// What was said ([`CommandBody::ReadFrames`]).
+    Frames(FramePage),
 }
 
 impl CommandResult {

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::onboarding::AdmissionDoc;
+use super::settings::SettingsDoc;
 use super::token::{AuthStatus, TokenEntry};
 use crate::id::{EvseNo, StationId};
 use crate::tariff::Tariff;
@@ -21,6 +23,10 @@ pub enum DocumentBody {
     Tariffs(TariffsDoc),
     /// Who else may charge at sites that are open to the public: one part of a long list.
     PublicTokens(PublicTokensDoc),
+    /// Who else is let in, and who has to wait.
+    Admission(AdmissionDoc),
+    /// What stations shall be set to.
+    Settings(SettingsDoc),
 }
 
 impl DocumentBody {
@@ -31,6 +37,8 @@ impl DocumentBody {
             DocumentBody::Tokens(_) => TOKENS.into(),
             DocumentBody::Tariffs(_) => TARIFFS.into(),
             DocumentBody::PublicTokens(doc) => format!("{PUBLIC_TOKENS}/{}", doc.part).into(),
+            DocumentBody::Admission(_) => ADMISSION.into(),
+            DocumentBody::Settings(_) => SETTINGS.into(),
         }
     }
 }
@@ -43,6 +51,10 @@ pub const TOKENS: &str = "tokens";
 pub const TARIFFS: &str = "tariffs";
 /// The name of all [`PublicTokensDoc`]s, before a slash and the part.
 pub const PUBLIC_TOKENS: &str = "public-tokens";
+/// The name of [`AdmissionDoc`].
+pub const ADMISSION: &str = "admission";
+/// The name of [`SettingsDoc`].
+pub const SETTINGS: &str = "settings";
 
 /// The stations of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::command::CommandResult;
 use super::file::{FirmwareProgressed, LogProgressed, LogReceived};
 use super::meter::MeterReading;
+use super::onboarding::{StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged};
 use super::reservation::ReservationEnded;
 use super::session::{SessionStarted, SessionStopped, TariffRef};
+use super::settings::{SettingsApplied, SettingsRead};
 use super::station::{ConnectorStatus, StationInfo};
 use super::token::{AuthStatus, AuthorisedBy, IdToken};
 use crate::id::{EvseNo, SessionId, StationId};
@@ -169,6 +171,17 @@ pub struct StationBooted {
     pub at: Timestamp,
 }
 
+/// How a station's clock goes, measured from what it says live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockMeasured {
+    /// Which.
+    pub station: StationId,
+    /// The gateway's time minus the station's, in milliseconds: positive when the station's clock is slow.
+    pub skew_ms: i64,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The version of a document that the gateway now works by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentApplied {
@@ -216,4 +229,12 @@ pub enum Event {
     FirmwareProgressed(FirmwareProgressed),
     LogProgressed(LogProgressed),
     LogReceived(LogReceived),
+    StationKnocked(StationKnocked),
+    StationPending(StationPending),
+    StationAdopted(StationAdopted),
+    StationRejected(StationRejected),
+    WindowChanged(WindowChanged),
+    SettingsRead(SettingsRead),
+    SettingsApplied(SettingsApplied),
+    ClockMeasured(ClockMeasured),
 }

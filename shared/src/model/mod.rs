@@ -8,9 +8,12 @@ pub mod command;
 pub mod document;
 pub mod event;
 pub mod file;
+pub mod frame_log;
 pub mod meter;
+pub mod onboarding;
 pub mod reservation;
 pub mod session;
+pub mod settings;
 pub mod station;
 pub mod token;
 

@@ -59,6 +59,8 @@ pub enum SessionFlag {
     StopConflict,
     /// The token was not accepted, energy flowed nevertheless.
     NotAuthorised,
+    /// Nobody had adopted the station yet: it is billed to nobody.
+    StationPending,
 }
 
 /// A session began.
@@ -175,7 +177,15 @@ impl Session {
             | Event::ReservationEnded(_)
             | Event::FirmwareProgressed(_)
             | Event::LogProgressed(_)
-            | Event::LogReceived(_) => {}
+            | Event::LogReceived(_)
+            | Event::StationKnocked(_)
+            | Event::StationPending(_)
+            | Event::StationAdopted(_)
+            | Event::StationRejected(_)
+            | Event::WindowChanged(_)
+            | Event::SettingsRead(_)
+            | Event::SettingsApplied(_)
+            | Event::ClockMeasured(_) => {}
         }
     }
 

@@ -104,6 +104,8 @@ pub enum AuthorisedBy {
     Nobody,
     /// A reservation for somebody else.
     Reservation,
+    /// The state of the station: it is not adopted yet, or held.
+    Station,
 }
 
 /// One line of a site's token list.

@@ -86,8 +86,17 @@ pub mod kind {
     pub const LOG_PROGRESSED: u16 = 65;
     pub const LOG_RECEIVED: u16 = 66;
 
+    pub const STATION_KNOCKED: u16 = 40;
+    pub const STATION_PENDING: u16 = 41;
+    pub const STATION_ADOPTED: u16 = 42;
+    pub const STATION_REJECTED: u16 = 43;
+    pub const WINDOW_CHANGED: u16 = 44;
+    pub const SETTINGS_READ: u16 = 45;
+    pub const SETTINGS_APPLIED: u16 = 46;
+    pub const CLOCK_MEASURED: u16 = 47;
+
     /// Every kind that this build reads.
-    pub const ALL: [u16; 18] = [
+    pub const ALL: [u16; 26] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -106,6 +115,14 @@ pub mod kind {
         FIRMWARE_PROGRESSED,
         LOG_PROGRESSED,
         LOG_RECEIVED,
+        STATION_KNOCKED,
+        STATION_PENDING,
+        STATION_ADOPTED,
+        STATION_REJECTED,
+        WINDOW_CHANGED,
+        SETTINGS_READ,
+        SETTINGS_APPLIED,
+        CLOCK_MEASURED,
     ];
 }
 
@@ -131,6 +148,14 @@ impl Event {
             Event::FirmwareProgressed(_) => kind::FIRMWARE_PROGRESSED,
             Event::LogProgressed(_) => kind::LOG_PROGRESSED,
             Event::LogReceived(_) => kind::LOG_RECEIVED,
+            Event::StationKnocked(_) => kind::STATION_KNOCKED,
+            Event::StationPending(_) => kind::STATION_PENDING,
+            Event::StationAdopted(_) => kind::STATION_ADOPTED,
+            Event::StationRejected(_) => kind::STATION_REJECTED,
+            Event::WindowChanged(_) => kind::WINDOW_CHANGED,
+            Event::SettingsRead(_) => kind::SETTINGS_READ,
+            Event::SettingsApplied(_) => kind::SETTINGS_APPLIED,
+            Event::ClockMeasured(_) => kind::CLOCK_MEASURED,
         }
     }
 
@@ -162,7 +187,15 @@ impl Event {
             | Event::UnknownCardSeen(_)
             | Event::FirmwareProgressed(_)
             | Event::LogProgressed(_)
-            | Event::LogReceived(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::LogReceived(_)
+            | Event::StationKnocked(_)
+            | Event::StationPending(_)
+            | Event::StationAdopted(_)
+            | Event::StationRejected(_)
+            | Event::WindowChanged(_)
+            | Event::SettingsRead(_)
+            | Event::SettingsApplied(_)
+            | Event::ClockMeasured(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -187,6 +220,14 @@ impl Event {
             Event::FirmwareProgressed(e) => postcard::to_stdvec(e),
             Event::LogProgressed(e) => postcard::to_stdvec(e),
             Event::LogReceived(e) => postcard::to_stdvec(e),
+            Event::StationKnocked(e) => postcard::to_stdvec(e),
+            Event::StationPending(e) => postcard::to_stdvec(e),
+            Event::StationAdopted(e) => postcard::to_stdvec(e),
+            Event::StationRejected(e) => postcard::to_stdvec(e),
+            Event::WindowChanged(e) => postcard::to_stdvec(e),
+            Event::SettingsRead(e) => postcard::to_stdvec(e),
+            Event::SettingsApplied(e) => postcard::to_stdvec(e),
+            Event::ClockMeasured(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -226,6 +267,14 @@ impl Record {
             kind::FIRMWARE_PROGRESSED => Event::FirmwareProgressed(postcard::from_bytes(body)?),
             kind::LOG_PROGRESSED => Event::LogProgressed(postcard::from_bytes(body)?),
             kind::LOG_RECEIVED => Event::LogReceived(postcard::from_bytes(body)?),
+            kind::STATION_KNOCKED => Event::StationKnocked(postcard::from_bytes(body)?),
+            kind::STATION_PENDING => Event::StationPending(postcard::from_bytes(body)?),
+            kind::STATION_ADOPTED => Event::StationAdopted(postcard::from_bytes(body)?),
+            kind::STATION_REJECTED => Event::StationRejected(postcard::from_bytes(body)?),
+            kind::WINDOW_CHANGED => Event::WindowChanged(postcard::from_bytes(body)?),
+            kind::SETTINGS_READ => Event::SettingsRead(postcard::from_bytes(body)?),
+            kind::SETTINGS_APPLIED => Event::SettingsApplied(postcard::from_bytes(body)?),
+            kind::CLOCK_MEASURED => Event::ClockMeasured(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -237,6 +286,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
         kind::SESSION_METERED..=kind::METER_GAP => Some(Lane::Meter),
         kind::STATUS_CHANGED..=kind::UNKNOWN_CARD_SEEN => Some(Lane::Status),
         kind::FIRMWARE_PROGRESSED..=kind::LOG_RECEIVED => Some(Lane::Status),
+        kind::STATION_KNOCKED..=kind::CLOCK_MEASURED => Some(Lane::Status),
         _ => None,
     }
 }
