@@ -30,7 +30,6 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::model::CommandResult;
-use shared::model::document::DocumentBody;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +41,7 @@ use enroll::Identity;
 use ocpp::credentials::Directory;
 use ocpp::link::Settings;
 use ocpp::server::Server;
+use ocpp::visitors;
 use site::{Links, Message, Site};
 use store::{Opened, Store};
 
@@ -56,11 +56,6 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let Opened { store, restored, last_committed, failed } = Store::open(&config.data_dir)?;
     let clock = Arc::new(Clock::new(last_committed));
     let directory = Arc::new(Directory::new(config.ocpp.max_failed_logins));
-    for document in &restored.documents {
-        if let DocumentBody::Stations(stations) = &document.body {
-            directory.replace(stations.clone());
-        }
-    }
 
     let (to_site, inbox) = mpsc::channel(site::INBOX);
     let (results, fast_path) = mpsc::channel(64);
@@ -68,6 +63,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let (online, is_online) = watch::channel(false);
     let mut core = Core::new(Box::new(clock::uuid_at), restored);
     core.set_patience_with_files(Duration::from_mins(config.files.stalled_minutes.into()));
+    directory.replace(core.directory());
+    directory.open(core.gate());
     let (to_files, jobs) = mpsc::channel(files::JOBS);
     let site = Site {
         core,
@@ -79,6 +76,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         links: Links::default(),
         files: to_files,
         unasked: Vec::new(),
+        installers: Vec::new(),
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
@@ -153,6 +151,7 @@ fn door_keeper(
         connections: Arc::new(Semaphore::new(config.ocpp.max_connections)),
         max_message_bytes: config.ocpp.max_message_bytes,
         presence: Default::default(),
+        waiting: Arc::new(Semaphore::new(visitors::WAITING)),
         next_link: AtomicU64::new(1),
     })
 }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::core::{AskEnd, Core, Effects, Input, LinkId, Send, Write};
+use crate::core::{AskEnd, Core, Effects, Input, InstallerAct, LinkId, Send, StationFact, Visitor, Write};
 use crate::files;
 use crate::local::Snapshot;
 use crate::ocpp::credentials::Directory;
@@ -50,6 +50,8 @@ pub enum Message {
         profile: u8,
         /// Our address that it came to.
         reached_at: IpAddr,
+        /// Nobody knows it: it waits for a decision.
+        visitor: Option<Visitor>,
         /// How to reach it.
         orders: mpsc::Sender<Order>,
     },
@@ -62,6 +64,13 @@ pub enum Message {
     },
     /// Somebody wants to see the site.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// The installer decides something; he hears when it is done, or why it cannot be.
+    Installer {
+        /// What.
+        act: InstallerAct,
+        /// For the answer.
+        done: oneshot::Sender<Result<(), String>>,
+    },
 }
 
 /// The site's task.
@@ -84,6 +93,8 @@ pub struct Site {
     pub files: mpsc::Sender<files::Job>,
     /// Commands that could not be put to their station.
     pub unasked: Vec<CommandId>,
+    /// Installers who wait for the commit of what they decided.
+    pub installers: Vec<oneshot::Sender<Result<(), String>>>,
     /// Cancelled when the agent shall stop.
     pub stop: CancellationToken,
 }
@@ -162,7 +173,9 @@ impl Site {
             effects.writes.extend(more.writes);
             effects.sends.extend(more.sends);
         }
-        self.perform(effects, raw).await
+        self.perform(effects, raw).await?;
+        self.installers.drain(..).for_each(|done| drop(done.send(Ok(()))));
+        Ok(())
     }
 
     async fn take(&mut self, message: Message, raw: &mut Vec<RawMessage>) -> Effects {
@@ -173,10 +186,20 @@ impl Site {
                 self.recall(&input).await;
                 input
             }
-            Message::LinkUp { station, link, profile, reached_at, orders } => {
-                return self.link_up(station, Current { link, profile, reached_at }, orders);
+            Message::LinkUp { station, link, profile, reached_at, visitor, orders } => {
+                return self.link_up(station, Current { link, profile, reached_at }, visitor, orders);
             }
             Message::LinkDown { station, link } => self.link_down(station, link),
+            Message::Installer { act, done } => match self.core.objection(&act) {
+                None => {
+                    self.installers.push(done);
+                    Input::Installer(act)
+                }
+                Some(objection) => {
+                    let _ = done.send(Err(objection));
+                    return Effects::default();
+                }
+            },
             Message::Snapshot(asker) => {
                 let _ = asker.send(Snapshot::of(&self.core, &self.links, self.clock.now()));
                 return Effects::default();
@@ -197,7 +220,13 @@ impl Site {
     }
 
     /// The newest connection of a station is the station; one that was still there is told to go.
-    fn link_up(&mut self, station: StationId, current: Current, orders: mpsc::Sender<Order>) -> Effects {
+    fn link_up(
+        &mut self,
+        station: StationId,
+        current: Current,
+        visitor: Option<Visitor>,
+        orders: mpsc::Sender<Order>,
+    ) -> Effects {
         let link = current.link;
         self.links.orders.insert(link, orders);
         if let Some(old) = self.links.current.insert(station.clone(), current)
@@ -206,7 +235,7 @@ impl Site {
             counter!("edge_links_displaced_total").increment(1);
             let _ = old.try_send(Order::Displaced);
         }
-        let fact = crate::core::StationFact::Connected;
+        let fact = visitor.map_or(StationFact::Connected, StationFact::ConnectedPending);
         self.core.handle(self.clock.now(), Input::Station { station, link, call: None, fact })
     }
 
@@ -215,7 +244,7 @@ impl Site {
         if self.links.current.get(&station).is_some_and(|current| current.link == link) {
             self.links.current.remove(&station);
         }
-        Input::Station { station, link, call: None, fact: crate::core::StationFact::Disconnected }
+        Input::Station { station, link, call: None, fact: StationFact::Disconnected }
     }
 
     /// Commits, then sends.
@@ -251,6 +280,8 @@ impl Site {
             // There are no more jobs of these kinds than room for them: a place is opened and closed once.
             Send::Serve(errand) => drop(self.files.try_send(files::Job::Serve(errand))),
             Send::Close(command) => drop(self.files.try_send(files::Job::Close(command))),
+            Send::Gate(gate) => self.directory.open(gate),
+            Send::HangUp { link, reason } => self.order(link, Order::Close(reason)),
         }
     }
 
@@ -322,7 +353,10 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::Reservation(_)
         | Write::ReservationGone(_)
         | Write::Errand(_)
-        | Write::ErrandGone(_) => true,
+        | Write::ErrandGone(_)
+        | Write::DecidedHere(_)
+        | Write::Settings(_)
+        | Write::SettingsMemory(..) => true,
     };
     writes
         .into_iter()

@@ -8,6 +8,7 @@ use shared::model::event::{AuthorisationDecided, Event};
 use shared::model::token::{AuthStatus, AuthorisedBy, IdToken, TokenEntry};
 use shared::units::Timestamp;
 
+use super::admission::Standing;
 use super::{Core, Effects, Reply};
 
 /// The site's token list, ready to be asked: its own tokens, and those that may charge at every public site.
@@ -97,7 +98,7 @@ impl Core {
         let decision = listed.under(claim);
         if decision.is_of_an_unknown_card() {
             self.unknown_card(now, station, None, &token, fx);
-        } else {
+        } else if self.standing(station) != Standing::Pending {
             fx.event(Event::AuthorisationDecided(AuthorisationDecided {
                 station: station.clone(),
                 token,
@@ -110,8 +111,12 @@ impl Core {
     }
 
     /// A token that a remote start or a reservation brought to this station may charge: the cloud has checked its driver. A
-    /// token that the list bars stays barred.
+    /// token that the list bars stays barred, and nobody charges at a station that waits.
     pub(super) fn decide(&self, now: Timestamp, station: &StationId, token: &IdToken) -> Decision {
+        if self.standing(station) != Standing::Accepted {
+            let (status, by) = (AuthStatus::Invalid, AuthorisedBy::Station);
+            return Decision { status, by, expires_at: None, group: None };
+        }
         let listed = self.tokens.decide(token, now);
         let invited =
             || self.granted(now, station, token).is_some() || self.has_reservation(now, station, token);

@@ -7,6 +7,7 @@ use shared::model::event::Event;
 use shared::model::{IdToken, Session};
 use shared::units::Timestamp;
 
+use super::admission::Standing;
 use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, Write};
 
 /// How long an accepted remote start may take to become a session (OCPP 1.6 `ConnectionTimeOut` is usually less).
@@ -64,6 +65,9 @@ impl Core {
 
     /// What to ask the station for, or why not to.
     fn ask_of(&self, now: Timestamp, command: &Command) -> Result<Ask, (Outcome, &'static str)> {
+        if let Some(objection) = self.objection_by_standing(command) {
+            return Err((Outcome::Rejected, objection));
+        }
         let objection = match &command.body {
             CommandBody::RemoteStop { session } => {
                 let start = &self.running_session(*session, &command.station)?.start;
@@ -95,8 +99,24 @@ impl Core {
             | CommandBody::GetCompositeSchedule { .. }
             | CommandBody::UpdateFirmware(_)
             | CommandBody::RequestLog(_) => None,
+            CommandBody::ReadFrames(_) => {
+                Some((Outcome::NotSupported, "the gateway answers that without its stations"))
+            }
         };
         objection.map_or_else(|| Ok(Ask::Command(command.body.clone())), Err)
+    }
+
+    /// A station that waits is asked for no charge (1.6 §4.2), and one that nobody has adopted only for its settings.
+    fn objection_by_standing(&self, command: &Command) -> Option<&'static str> {
+        let charges = matches!(command.body, CommandBody::RemoteStart { .. } | CommandBody::Reserve(_));
+        let reads = matches!(command.body, CommandBody::GetConfiguration { .. });
+        match self.standing(&command.station) {
+            Standing::Held if charges => Some("the station is held: release it first"),
+            Standing::Pending | Standing::Rejected if !reads => {
+                Some("nobody has adopted the station yet: only its settings can be read")
+            }
+            Standing::Accepted | Standing::Held | Standing::Pending | Standing::Rejected => None,
+        }
     }
 
     fn running_session(
@@ -114,11 +134,15 @@ impl Core {
     }
 
     pub(super) fn asked(&mut self, now: Timestamp, id: CommandId, end: AskEnd, fx: &mut Effects) {
+        if let Some(station) = self.settings.answers(id) {
+            return self.settings_answered(now, &station, end, fx);
+        }
         let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
         let command = command.clone();
         if self.asks_otherwise(id, &end, fx) {
             return;
         }
+        self.settings_commanded(now, &command.station, &command.body, &end, fx);
         if end.outcome != Outcome::Accepted {
             self.grants.retain(|grant| grant.command != id);
         }

@@ -131,7 +131,8 @@ impl Errand {
             | CommandBody::CancelReservation { .. }
             | CommandBody::SetChargingProfile { .. }
             | CommandBody::ClearChargingProfiles(_)
-            | CommandBody::GetCompositeSchedule { .. } => return None,
+            | CommandBody::GetCompositeSchedule { .. }
+            | CommandBody::ReadFrames(_) => return None,
         };
         let by_get_log = matches!(&work, Work::Log(log) if log.kind == LogKind::Security);
         Some(Errand {

@@ -6,14 +6,18 @@ use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told}
 use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
 use shared::model::file::{FirmwareUpdate, LogRequest, ReceivedFile};
+use shared::model::onboarding::StationKnocked;
 use shared::model::session::StopReason;
+use shared::model::settings::SettingsRead;
 use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
+use super::admission::{DecidedHere, Gate, InstallerAct, Standing, Visitor};
 use super::files::{Errand, Slot, State as FileState};
 use super::reservation::Held;
 use super::sessions::RunningSession;
+use super::settings::SettingsMemory;
 
 /// One connection of a station. A station that connects again has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +74,10 @@ pub enum Input {
     Tick,
     /// The shell noticed something that an operator should see.
     Noticed(SecurityNoticed),
+    /// An unknown station was refused at the door.
+    Knocked(StationKnocked),
+    /// The installer, at the gateway, decided something.
+    Installer(InstallerAct),
 }
 
 /// What a station can say, whatever its protocol.
@@ -77,12 +85,16 @@ pub enum Input {
 pub enum StationFact {
     /// The connection is up and authenticated.
     Connected,
+    /// The connection is up; nobody knows the station, but unknown ones are let in.
+    ConnectedPending(Visitor),
     /// The connection is gone.
     Disconnected,
     /// It told who it is after a restart.
     Booted(StationInfo),
     /// A connector's status.
     Status(StatusChanged),
+    /// Its clock differs from ours by so many milliseconds; positive: it is slow.
+    ClockMeasured(i64),
     /// May this token charge?
     Authorize {
         /// The token.
@@ -145,8 +157,15 @@ pub struct StopFact {
 /// The answer to a station's call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Welcome: the time. The adapter adds the heartbeat interval.
-    Booted(Timestamp),
+    /// The time, and what the station may do now.
+    Booted {
+        /// The time.
+        now: Timestamp,
+        /// What it may do.
+        standing: Standing,
+        /// Seconds between heartbeats, or until it boots again; the adapter's default when absent.
+        interval_s: Option<u16>,
+    },
     /// The token's status, its end and its group.
     Authorized {
         /// May it charge?
@@ -254,7 +273,10 @@ impl Effects {
             | Write::Reservation(_)
             | Write::ReservationGone(_)
             | Write::Errand(_)
-            | Write::ErrandGone(_) => None,
+            | Write::ErrandGone(_)
+            | Write::DecidedHere(_)
+            | Write::Settings(_)
+            | Write::SettingsMemory(..) => None,
         })
     }
 }
@@ -285,6 +307,12 @@ pub enum Write {
     Errand(Box<Errand>),
     /// An errand that need not be remembered.
     ErrandGone(CommandId),
+    /// What the installer decided.
+    DecidedHere(Box<DecidedHere>),
+    /// Settings that a station told.
+    Settings(SettingsRead),
+    /// What is remembered of a station's settings.
+    SettingsMemory(StationId, Box<SettingsMemory>),
 }
 
 /// A message to send after the commit.
@@ -318,6 +346,15 @@ pub enum Send {
     Serve(Box<Errand>),
     /// Close an errand's place.
     Close(CommandId),
+    /// Whom the doors let in besides.
+    Gate(Gate),
+    /// The end of a connection.
+    HangUp {
+        /// Which.
+        link: LinkId,
+        /// Why, for the station's log.
+        reason: &'static str,
+    },
 }
 
 /// What the database held at start.
@@ -335,6 +372,10 @@ pub struct Restored {
     pub reservations: Vec<Held>,
     /// Errands that are not over, or not for long.
     pub errands: Vec<Errand>,
+    /// What the installer decided.
+    pub decided_here: DecidedHere,
+    /// What is remembered of stations' settings.
+    pub settings: Vec<(StationId, SettingsMemory)>,
 }
 
 /// A command from the database.

@@ -4,21 +4,25 @@
 //! The shell ([`crate::site`]) commits a whole drained batch at once, then sends. A test is
 //! `assert_eq!(core.handle(now, input), effects)`.
 
+mod admission;
 mod authorize;
 mod command;
 mod files;
 mod input;
+mod knocks;
 mod live;
 mod reservation;
 mod session;
 mod sessions;
+mod settings;
 mod taps;
 mod tariffs;
 #[cfg(test)]
 mod tests;
 mod tx_ref;
+mod visit;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use shared::id::{CommandId, StationId};
 use shared::model::command::{Command, CommandResult};
@@ -27,6 +31,7 @@ use shared::model::event::{DocumentApplied, Event};
 use shared::sync::Document;
 use shared::units::Timestamp;
 
+pub use admission::{DecidedHere, Gate, InstallerAct, Pending, Standing, Visitor};
 pub use authorize::Tokens;
 pub use files::{Errand, Slot, State as FileState, Step, Work};
 pub use input::{
@@ -36,6 +41,7 @@ pub use input::{
 pub use live::{Connector, Station};
 pub use reservation::{Held, Keeper};
 pub use sessions::{Recall, RunningSession, Sessions, StartKey};
+pub use settings::SettingsMemory;
 pub use tariffs::Tariffs;
 pub use tx_ref::TxRefs;
 
@@ -54,10 +60,16 @@ pub struct Core {
     tariffs: Tariffs,
     tx_refs: TxRefs,
     commands: HashMap<CommandId, CommandState>,
+    /// Connections over which nothing may be asked yet, and what waits for that.
+    unready: HashMap<LinkId, Vec<(CommandId, Ask)>>,
     grants: Vec<command::Grant>,
     reservations: reservation::Reservations,
     errands: files::Errands,
     documents: HashMap<String, DocumentVersion>,
+    admission: admission::Admission,
+    settings: settings::Settings,
+    /// When which station is looked after next.
+    agenda: BTreeSet<(Timestamp, StationId)>,
 }
 
 enum CommandState {
@@ -78,10 +90,14 @@ impl Core {
             tariffs: Tariffs::default(),
             tx_refs: TxRefs::new(restored.tx_ref_floor),
             commands: HashMap::new(),
+            unready: HashMap::new(),
             grants: Vec::new(),
             reservations: reservation::Reservations::default(),
             errands: files::Errands::default(),
             documents: HashMap::new(),
+            admission: admission::Admission::new(restored.decided_here),
+            settings: settings::Settings::new(restored.settings),
+            agenda: BTreeSet::new(),
         };
         for document in restored.documents {
             core.adopt(document);
@@ -115,7 +131,10 @@ impl Core {
             Input::Document(document) => self.document(now, document, &mut fx),
             Input::Tick => self.tick(now, &mut fx),
             Input::Noticed(notice) => fx.event(Event::SecurityNoticed(notice)),
+            Input::Knocked(knock) => self.knocked(knock, &mut fx),
+            Input::Installer(act) => self.installer(now, act, &mut fx),
         }
+        self.hold_back(&mut fx);
         fx
     }
 
@@ -126,6 +145,7 @@ impl Core {
             self.next_command_deadline(),
             self.next_reservation_deadline(),
             self.next_errand_deadline(),
+            self.next_visit_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -140,6 +160,7 @@ impl Core {
         self.expire_commands(now, fx);
         self.expire_reservations(now, fx);
         self.expire_errands(now, fx);
+        self.look_after_stations(now, fx);
     }
 
     fn station_fact(
@@ -153,11 +174,16 @@ impl Core {
     ) {
         let is_boot = matches!(fact, StationFact::Booted(_));
         let name = station.clone();
+        if !is_boot && call.is_some() {
+            self.visit_goes_on(now, &station, &fact, fx);
+        }
         let reply = match fact {
             StationFact::Connected => self.connected(now, station, link, fx),
+            StationFact::ConnectedPending(visitor) => self.connected_pending(now, station, link, visitor, fx),
             StationFact::Disconnected => self.disconnected(now, &station, link, fx),
             StationFact::Booted(info) => self.booted(now, &station, info, fx),
             StationFact::Status(status) => self.status(now, status, fx),
+            StationFact::ClockMeasured(skew_ms) => self.clock_measured(now, station, skew_ms, fx),
             StationFact::Authorize { token } => self.authorize(now, &station, token, fx),
             StationFact::Start(start) => self.start(now, &station, start, fx),
             StationFact::Readings { evse, tx_ref, readings } => {
@@ -174,7 +200,7 @@ impl Core {
             fx.sends.push(Send::Reply { link, call, reply });
         }
         if is_boot {
-            self.remind(now, &name, fx);
+            self.boot_answered(now, &name, link, fx);
         }
     }
 
@@ -185,16 +211,23 @@ impl Core {
         }
         fx.writes.push(Write::Document(document.clone()));
         fx.event(Event::DocumentApplied(DocumentApplied { name, version, at: now }));
-        if let DocumentBody::Stations(stations) = &document.body {
-            fx.sends.push(Send::Directory(stations.clone()));
-        }
+        let decides = matches!(document.body, DocumentBody::Stations(_) | DocumentBody::Admission(_));
+        let wants = matches!(document.body, DocumentBody::Settings(_));
         self.adopt(document);
+        if decides {
+            self.admission_changed(now, fx);
+        }
+        if wants {
+            self.settings_wanted(now, fx);
+        }
     }
 
     fn adopt(&mut self, document: Document) {
         self.documents.insert(document.body.name().into_owned(), document.held());
         match document.body {
-            DocumentBody::Stations(_) => {}
+            DocumentBody::Stations(stations) => self.admission.list(stations),
+            DocumentBody::Admission(admission) => self.admission.want(admission),
+            DocumentBody::Settings(settings) => self.settings.want(settings),
             DocumentBody::Tokens(tokens) => self.tokens.replace(tokens),
             DocumentBody::PublicTokens(part) => self.tokens.replace_public(part),
             DocumentBody::Tariffs(tariffs) => self.tariffs = Tariffs::new(tariffs),

@@ -328,7 +328,7 @@ impl Core {
         }
     }
 
-    fn say(&mut self, now: Timestamp, station: &StationId, body: CommandBody, fx: &mut Effects) {
+    pub(super) fn say(&mut self, now: Timestamp, station: &StationId, body: CommandBody, fx: &mut Effects) {
         let link: Option<LinkId> = self.stations.get(station).and_then(|station| station.link);
         if let Some(link) = link {
             // Nobody waits for its end: no command of this id is open.

@@ -8,6 +8,7 @@ use shared::model::{AuthStatus, MeterReading, Session};
 use shared::tariff::{self, Tariff};
 use shared::units::Timestamp;
 
+use super::admission::Standing;
 use super::authorize::Decision;
 use super::reservation::Claim;
 use super::sessions::{RunningSession, SUPERSEDED_GRACE_MS, StartKey, meant};
@@ -61,7 +62,9 @@ impl Core {
     ) -> RunningSession {
         let (tx_ref, floor) = self.tx_refs.mint(now);
         fx.writes.push(Write::TxRefFloor(floor));
-        let tariff = self.tariffs.of(station, start.evse).cloned();
+        // What flowed at a station that nobody has adopted is kept, and is nobody's.
+        let pending = matches!(self.standing(station), Standing::Pending | Standing::Rejected);
+        let tariff = self.tariffs.of(station, start.evse).cloned().filter(|_| !pending);
         let mut flags = Vec::new();
         if start.at.is_none() {
             flags.push(SessionFlag::ClockAssumed);
@@ -69,13 +72,16 @@ impl Core {
         if decision.status != AuthStatus::Accepted {
             flags.push(SessionFlag::NotAuthorised);
         }
+        if pending {
+            flags.push(SessionFlag::StationPending);
+        }
         let started = SessionStarted {
             session: SessionId((self.ids)(now)),
             station: station.clone(),
             evse: start.evse,
             tx_ref,
             caused_by: self.take_grant(now, station, &start.token),
-            token: Some(start.token),
+            token: Some(start.token).filter(|_| !pending),
             auth: decision.status,
             authorised_by: decision.by,
             at: start.at.unwrap_or(now),

@@ -143,6 +143,8 @@ impl Core {
             }
             StationFact::Connected
             | StationFact::FileStatus { .. }
+            | StationFact::ConnectedPending(_)
+            | StationFact::ClockMeasured(_)
             | StationFact::Disconnected
             | StationFact::Booted(_)
             | StationFact::Status(_)

@@ -1,7 +1,10 @@
 //! The site's rules, by table and by property. Time and ids enter as values, so days run in microseconds.
 
+mod admission;
 mod files;
 mod reservations;
+mod settings;
+mod visits;
 
 use proptest::prelude::*;
 use shared::id::{CommandId, EvseNo, StationId, StationTxRef, TariffId};
@@ -10,7 +13,7 @@ use shared::model::document::{DocumentBody, PublicTokensDoc, TariffAssignment, T
 use shared::model::event::Event;
 use shared::model::session::{SessionFlag, StopReason};
 use shared::model::token::{AuthorisedBy, TokenEntry};
-use shared::model::{AuthStatus, IdToken, MeterReading};
+use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::tariff::{Dimension, PriceComponent, Tariff};
 use shared::units::{Currency, Timestamp, Wh};
@@ -26,7 +29,8 @@ fn station() -> StationId {
 }
 
 fn core_of(restored: Restored) -> Core {
-    let mut next = 0_u128;
+    // Beyond the numbers that the tests give to commands.
+    let mut next = 1_000_u128;
     let ids = move |_: Timestamp| {
         next += 1;
         Uuid::from_u128(next)
@@ -63,7 +67,9 @@ fn say(core: &mut Core, now: Timestamp, fact: StationFact) -> (Option<Reply>, Ve
         | Send::Directory(_)
         | Send::Prepare(_)
         | Send::Serve(_)
-        | Send::Close(_) => None,
+        | Send::Close(_)
+        | Send::Gate(_)
+        | Send::HangUp { .. } => None,
     });
     let events = effects.events().cloned().collect();
     (reply, events)
@@ -227,9 +233,34 @@ fn remote_start(id: u128, token: &str) -> Command {
     Command { id: CommandId(Uuid::from_u128(id)), issued_at: NOW, expires_at, station: station(), body }
 }
 
+/// Connects, boots and settles.
 fn connect(core: &mut Core) {
-    let fact = StationFact::Connected;
-    core.handle(NOW, Input::Station { station: station(), link: LINK, call: None, fact });
+    let before = NOW.plus_millis(-60_000);
+    arrive(core, before);
+    core.handle(before.plus_millis(5_000), Input::Tick);
+}
+
+/// Connects and boots.
+fn arrive(core: &mut Core, now: Timestamp) -> Effects {
+    let mut all = Effects::default();
+    for fact in [StationFact::Connected, StationFact::Booted(StationInfo::default())] {
+        let call = matches!(fact, StationFact::Booted(_)).then_some(CallId(1));
+        let effects = core.handle(now, Input::Station { station: station(), link: LINK, call, fact });
+        all.writes.extend(effects.writes);
+        all.sends.extend(effects.sends);
+    }
+    all
+}
+
+/// What stations are asked for.
+fn asks(effects: &Effects) -> Vec<CommandBody> {
+    let mut asks = Vec::new();
+    for send in &effects.sends {
+        if let Send::Ask { ask: Ask::Command(body), .. } = send {
+            asks.push(body.clone());
+        }
+    }
+    asks
 }
 
 fn outcome(effects: &Effects) -> Option<Outcome> {
@@ -300,10 +331,7 @@ fn a_crash_in_the_middle_never_repeats_what_must_not_run_twice() {
     let mut core = core_of(Restored { commands: vec![stored(&reset), stored(&read)], ..Restored::default() });
     let effects = core.handle(NOW, Input::Restarted);
     assert_eq!(outcome(&effects), Some(Outcome::Unknown));
-    let fact = StationFact::Connected;
-    let effects = core.handle(NOW, Input::Station { station: station(), link: LINK, call: None, fact });
-    let asked: Vec<&Send> = effects.sends.iter().collect();
-    assert!(matches!(asked[..], [Send::Ask { command, .. }] if *command == read.id), "{asked:?}");
+    assert_eq!(asks(&arrive(&mut core, NOW)), [read.body]);
 }
 
 #[test]

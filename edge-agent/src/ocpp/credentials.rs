@@ -9,25 +9,34 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use argon2::password_hash::PasswordVerifier as _;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use shared::id::StationId;
 use shared::model::document::StationsDoc;
+use shared::units::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
+
+use crate::core::Gate;
 
 /// argon2 runs so many times at once at most.
 const HASHING: usize = 2;
 /// Addresses whose failures are counted at most; beyond that the count starts anew.
 const ADDRESSES: usize = 4096;
 
+/// Unknown stations whose passwords are remembered at most; beyond that all are hashed anew.
+const SHOWN: usize = 64;
+
 /// The stations that may connect.
 pub struct Directory {
     stations: ArcSwap<HashMap<StationId, Arc<str>>>,
+    gate: ArcSwap<Gate>,
     verified: Mutex<HashMap<StationId, blake3::Hash>>,
+    /// What unknown stations showed lately, and its hash: one that comes again and again is hashed once.
+    shown: Mutex<HashMap<StationId, (blake3::Hash, String)>>,
     key: [u8; 32],
     hashing: Arc<Semaphore>,
     failures: Mutex<HashMap<IpAddr, (u64, u32)>>,
@@ -54,7 +63,9 @@ impl Directory {
         getrandom::fill(&mut key).expect("the operating system gives random bytes");
         Directory {
             stations: ArcSwap::default(),
+            gate: ArcSwap::default(),
             verified: Mutex::default(),
+            shown: Mutex::default(),
             key,
             hashing: Arc::new(Semaphore::new(HASHING)),
             failures: Mutex::default(),
@@ -66,6 +77,35 @@ impl Directory {
     pub fn replace(&self, document: StationsDoc) {
         let stations = document.stations.into_iter().map(|entry| (entry.station, entry.credential.into()));
         self.stations.store(Arc::new(stations.collect()));
+    }
+
+    /// Takes over whom the doors let in besides.
+    pub fn open(&self, gate: Gate) {
+        self.gate.store(Arc::new(gate));
+    }
+
+    /// May this unknown station come in to wait for a decision?
+    pub fn admits(&self, station: &StationId, now: Timestamp) -> bool {
+        let gate = self.gate.load();
+        gate.open_until.is_some_and(|until| until > now) && !gate.rejected.contains(station)
+    }
+
+    /// What a password that an unknown station shows verifies against from now on. Nobody knows how good it is, so it is
+    /// hashed slowly.
+    pub async fn credential_of(&self, station: &StationId, password: Vec<u8>) -> Option<String> {
+        let seen = blake3::keyed_hash(&self.key, &password);
+        let known = self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(station).cloned();
+        if let Some((_, credential)) = known.filter(|(before, _)| *before == seen) {
+            return Some(credential);
+        }
+        let _turn = self.hashing.acquire().await.ok()?;
+        let credential = tokio::task::spawn_blocking(move || hash_chosen(&password)).await.ok()??;
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.len() >= SHOWN {
+            shown.clear();
+        }
+        shown.insert(station.clone(), (seen, credential.clone()));
+        Some(credential)
     }
 
     /// Does the directory know this station?
@@ -139,6 +179,19 @@ impl Directory {
         let entry = failures.entry(from).or_insert((minute, 0));
         *entry = if entry.0 == minute { (minute, entry.1.saturating_add(1)) } else { (minute, 1) };
     }
+}
+
+/// What a password that somebody chose verifies against: an argon2id PHC text.
+pub fn hash_chosen(password: &[u8]) -> Option<String> {
+    argon2::Argon2::default().hash_password(password).ok().map(|hash| hash.to_string())
+}
+
+/// What a password that was generated with at least 128 bits of randomness verifies against.
+pub fn hash_generated(password: &[u8]) -> String {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+    let digest = Sha256::new().chain_update(salt).chain_update(password).finalize();
+    format!("sha256${}${}", STANDARD.encode(salt), STANDARD.encode(digest))
 }
 
 /// `salt$digest`, both base64: SHA-256 over salt and password. Good for generated passwords only.

@@ -38,6 +38,8 @@ pub enum Order {
     Probe(oneshot::Sender<()>),
     /// Another connection of the same station has taken over.
     Displaced,
+    /// It ends, for this reason.
+    Close(&'static str),
 }
 
 /// Orders that may wait; a station that lets more pile up is cut off and comes back.
@@ -213,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
                 self.probe = Some(answer);
                 self.send(Ws::Ping(bytes::Bytes::new())).await
             }
+            Some(Order::Close(reason)) => Err(End::Close(CloseCode::Policy, reason)),
             Some(Order::Displaced) => Err(End::Close(CloseCode::Policy, "a newer connection took over")),
             Some(Order::Reply(call, reply)) => match self.calls.remove(&call) {
                 Some(key) => {

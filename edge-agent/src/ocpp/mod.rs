@@ -6,3 +6,4 @@ pub mod door;
 pub mod link;
 pub mod presence;
 pub mod server;
+pub mod visitors;

@@ -36,6 +36,7 @@ use super::credentials::{Directory, Login};
 use super::door::{self, Door, Entered};
 use super::link::{Link, ORDERS, Settings};
 use super::presence::{Arrival, Presence};
+use super::visitors::Entrance;
 use crate::clock::Clock;
 use crate::core::{Input, LinkId};
 use crate::site::Message;
@@ -63,6 +64,8 @@ pub struct Server {
     pub connections: Arc<Semaphore>,
     /// Bytes of a message at most.
     pub max_message_bytes: usize,
+    /// Places for stations that wait for a decision.
+    pub waiting: Arc<Semaphore>,
     /// Numbers the connections of this process.
     pub next_link: AtomicU64,
 }
@@ -105,18 +108,18 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
     let Ok(reached_at) = socket.local_addr() else { return };
     let (server, door) = (server.clone(), door.clone());
     tokio::spawn(async move {
-        let visitor = |certified| Visitor {
+        let knock = |certified| Knock {
             profile: door.profile(),
             from: from.ip(),
             reached_at: reached_at.ip(),
             certified,
         };
         match &door {
-            Door::Plain => converse(server, socket, visitor(None), permit).await,
+            Door::Plain => converse(server, socket, knock(None), permit).await,
             Door::Tls(acceptor) | Door::Mutual(acceptor) => match door::enter(acceptor, socket).await {
                 Ok(Entered { stream, certified }) => {
                     // The handshake's state is large and over.
-                    tokio::spawn(converse(server, stream, visitor(certified), permit));
+                    tokio::spawn(converse(server, stream, knock(certified), permit));
                 }
                 Err(error) => {
                     counter!("edge_logins_total", "result" => "tls").increment(1);
@@ -129,24 +132,32 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
 
 /// Who knocked, and where.
 #[derive(Clone)]
-struct Visitor {
-    profile: u8,
-    from: IpAddr,
+pub(super) struct Knock {
+    pub(super) profile: u8,
+    pub(super) from: IpAddr,
     /// Our address that he came to.
-    reached_at: IpAddr,
+    pub(super) reached_at: IpAddr,
     /// The station of the certificate that was shown.
-    certified: Option<StationId>,
+    pub(super) certified: Option<StationId>,
 }
 
-async fn converse<S>(server: Arc<Server>, socket: S, visitor: Visitor, permit: OwnedSemaphorePermit)
+/// Who has come in.
+struct Guest {
+    station: StationId,
+    knock: Knock,
+    /// He is unknown, and waits.
+    entrance: Option<Entrance>,
+}
+
+async fn converse<S>(server: Arc<Server>, socket: S, knock: Knock, permit: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let permit = Arc::new(std::sync::Mutex::new(Some(permit)));
-    let from = visitor.from;
+    let from = knock.from;
     let service = hyper::service::service_fn(move |request| {
-        let (server, permit, visitor) = (server.clone(), permit.clone(), visitor.clone());
-        async move { Ok::<_, std::convert::Infallible>(server.answer(request, visitor, &permit).await) }
+        let (server, permit, knock) = (server.clone(), permit.clone(), knock.clone());
+        async move { Ok::<_, std::convert::Infallible>(server.answer(request, knock, &permit).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -165,16 +176,17 @@ impl Server {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        visitor: Visitor,
+        knock: Knock,
         permit: &Permit,
     ) -> Response<Body> {
         let Some(identity) = identity(request.uri().path()) else {
             return refuse(StatusCode::NOT_FOUND, "no_such_path", "stations connect to /ocpp/{identity}");
         };
-        if let Some(refusal) = self.turned_away(&identity, &visitor, request.headers()).await {
-            return refusal;
-        }
-        let from = visitor.from;
+        let entrance = match self.admit(&identity, &knock, request.headers()).await {
+            Ok(entrance) => entrance,
+            Err(refusal) => return *refusal,
+        };
+        let from = knock.from;
         let (accept, offered) = match upgrade(&request) {
             Ok(upgrade) => upgrade,
             Err(reason) => return refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
@@ -184,42 +196,42 @@ impl Server {
             return refuse(StatusCode::CONFLICT, "duplicate", "this station is connected already");
         }
         let permit = permit.lock().ok().and_then(|mut permit| permit.take());
-        tracing::debug!(station = %identity, %from, profile = visitor.profile, "station logged in");
-        self.welcome(request, identity, visitor, (&accept, offered), permit)
+        tracing::debug!(station = %identity, %from, profile = knock.profile, "station logged in");
+        self.welcome(request, Guest { station: identity, knock, entrance }, (&accept, offered), permit)
     }
 
-    /// Why he may not come in, if so: by his certificate where he had to show one, else by his password.
-    async fn turned_away(
+    /// Lets him in, or says why not: by his certificate where he had to show one, else by his password. An unknown station
+    /// may come in to wait.
+    async fn admit(
         &self,
         station: &StationId,
-        visitor: &Visitor,
+        knock: &Knock,
         headers: &HeaderMap,
-    ) -> Option<Response<Body>> {
-        let from = visitor.from;
-        let login = match &visitor.certified {
+    ) -> Result<Option<Entrance>, Box<Response<Body>>> {
+        let from = knock.from;
+        let login = match &knock.certified {
             Some(certified) if !certified.as_str().eq_ignore_ascii_case(station.as_str()) => Login::Wrong,
             Some(_) if self.directory.knows(station) => Login::Welcome,
             Some(_) => Login::Unknown,
             // A certificate without a usable name was still signed here: nobody's.
-            None if visitor.profile == 3 => Login::Wrong,
+            None if knock.profile == 3 => Login::Wrong,
             None => {
                 let (password, minute) = (password(headers, station), self.clock.mono_ms() / 60_000);
                 self.directory.login(station, password.as_deref(), from, minute).await
             }
         };
-        match login {
-            Login::Welcome => None,
+        let refusal = match login {
+            Login::Welcome => return Ok(None),
             Login::Unknown => {
-                tracing::info!(%station, %from, "an unknown station was refused");
-                Some(refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here"))
+                let entrance = self.unknown(station, knock, password(headers, station)).await;
+                if entrance.is_some() {
+                    return Ok(entrance);
+                }
+                refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here")
             }
-            Login::Wrong if visitor.profile == 3 => {
-                tracing::info!(%station, %from, certified = ?visitor.certified, "another station's certificate was refused");
-                Some(refuse(
-                    StatusCode::UNAUTHORIZED,
-                    "wrong_certificate",
-                    "the certificate is another station's",
-                ))
+            Login::Wrong if knock.profile == 3 => {
+                tracing::info!(%station, %from, certified = ?knock.certified, "another station's certificate was refused");
+                refuse(StatusCode::UNAUTHORIZED, "wrong_certificate", "the certificate is another station's")
             }
             Login::Wrong => {
                 tracing::info!(%station, %from, "a wrong or missing password was refused");
@@ -227,12 +239,11 @@ impl Server {
                     refuse(StatusCode::UNAUTHORIZED, "wrong_password", "wrong or missing password");
                 let challenge = HeaderValue::from_static("Basic realm=\"OCPP\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-                Some(response)
+                response
             }
-            Login::TooMany => {
-                Some(refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins"))
-            }
-        }
+            Login::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins"),
+        };
+        Err(Box::new(refusal))
     }
 
     /// Tells an operator of two boxes with one identity, or of a copied password.
@@ -252,8 +263,7 @@ impl Server {
     fn welcome(
         self: Arc<Self>,
         request: Request<Incoming>,
-        station: StationId,
-        visitor: Visitor,
+        guest: Guest,
         (accept, offered): (&str, bool),
         permit: Option<OwnedSemaphorePermit>,
     ) -> Response<Body> {
@@ -267,7 +277,7 @@ impl Server {
                 .max_frame_size(Some(self.max_message_bytes));
             let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
             // The connection is a task of its own: this one's handshake state would stay with it for life.
-            tokio::spawn(self.connect(station, visitor, ws, offered, permit));
+            tokio::spawn(self.connect(guest, ws, offered, permit));
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -285,12 +295,12 @@ impl Server {
 
     async fn connect(
         self: Arc<Self>,
-        station: StationId,
-        visitor: Visitor,
+        guest: Guest,
         mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
         offered: bool,
         _permit: Option<OwnedSemaphorePermit>,
     ) {
+        let Guest { station, knock, entrance } = guest;
         if !offered {
             counter!("edge_logins_total", "result" => "no_common_version").increment(1);
             tracing::info!(%station, "the station offers no OCPP version that is spoken here");
@@ -303,19 +313,17 @@ impl Server {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
         let (orders, from_site) = mpsc::channel(ORDERS);
         tracing::debug!(%station, "station connected");
-        self.presence.enter(station.clone(), id, visitor.from, &orders, self.clock.mono_ms());
-        if self
-            .site
-            .send(Message::LinkUp {
-                station: station.clone(),
-                link: id,
-                profile: visitor.profile,
-                reached_at: visitor.reached_at,
-                orders,
-            })
-            .await
-            .is_err()
-        {
+        self.presence.enter(station.clone(), id, knock.from, &orders, self.clock.mono_ms());
+        let (visitor, _place) = entrance.map(|it| (it.visitor, it.place)).unzip();
+        let up = Message::LinkUp {
+            station: station.clone(),
+            link: id,
+            profile: knock.profile,
+            reached_at: knock.reached_at,
+            visitor,
+            orders,
+        };
+        if self.site.send(up).await.is_err() {
             return;
         }
         let link = Link {

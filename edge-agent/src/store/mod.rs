@@ -7,6 +7,7 @@
 mod outbox;
 mod restore;
 mod schema;
+mod settings;
 mod writer;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use anyhow::Context;
 use rusqlite::Connection;
 use shared::id::{Epoch, StationId};
 use shared::model::Lane;
+use shared::model::command::ConfigurationEntry;
 use shared::sync::v1::PerLane;
 use shared::sync::{ClockQuality, Record};
 use shared::units::Timestamp;
@@ -159,6 +161,11 @@ impl Store {
     /// A session that is no longer in memory.
     pub async fn recall(&self, what: Recall) -> anyhow::Result<Option<RunningSession>> {
         self.read(move |db| restore::recall(db, &what)).await
+    }
+
+    /// What a station said that it is set to, by name.
+    pub async fn settings(&self, station: StationId) -> anyhow::Result<Vec<ConfigurationEntry>> {
+        self.read(move |db| settings::of(db, &station)).await
     }
 
     async fn read<T: Send + 'static>(

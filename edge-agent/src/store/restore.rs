@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::sync::Document;
 use shared::units::Timestamp;
 
-use super::writer::get_meta;
-use crate::core::{Errand, Held, Recall, Restored, RunningSession, StoredCommand};
+use super::settings;
+use super::writer::{DECIDED_HERE, get_meta};
+use crate::core::{DecidedHere, Errand, Held, Recall, Restored, RunningSession, StoredCommand};
 
 /// Closed sessions to take into memory at start; older ones are recalled when needed.
 const RECENT_SESSIONS: i64 = 1000;
@@ -23,7 +24,14 @@ pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
         tx_ref_floor: floor.unwrap_or(0),
         reservations: reservations(db).context("reading reservations")?,
         errands: errands(db).context("reading errands")?,
+        decided_here: decided_here(db).context("reading what the installer decided")?,
+        settings: settings::memories(db).context("reading settings")?,
     })
+}
+
+fn decided_here(db: &Connection) -> anyhow::Result<DecidedHere> {
+    let text = get_meta(db, DECIDED_HERE)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
 pub(super) fn last_committed(db: &Connection) -> anyhow::Result<Option<Timestamp>> {

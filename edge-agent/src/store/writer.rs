@@ -10,8 +10,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::outbox::{self, lane_number, signed};
-use super::{Job, Position, Stamp};
+use super::{Job, Position, Stamp, settings};
 use crate::core::{RunningSession, Write};
+
+/// Where `meta` has what the installer decided.
+pub(super) const DECIDED_HERE: &str = "decided_here";
 
 /// Jobs in one transaction at most.
 const GROUP: usize = 64;
@@ -132,6 +135,9 @@ fn apply(
         Write::ErrandGone(command) => {
             db.prepare_cached("delete from errands where command = ?1")?.execute([command.0.as_bytes()])?;
         }
+        Write::DecidedHere(decided) => set_meta(db, DECIDED_HERE, &serde_json::to_string(&decided)?)?,
+        Write::Settings(read) => settings::keep(db, &read)?,
+        Write::SettingsMemory(station, memory) => settings::remember(db, &station, &memory)?,
     }
     Ok(())
 }

@@ -53,16 +53,6 @@ fn ended(events: &[Event]) -> Option<ReservationEnd> {
     events.iter().find_map(|event| if let Event::ReservationEnded(it) = event { Some(it.end) } else { None })
 }
 
-fn asks(effects: &Effects) -> Vec<&CommandBody> {
-    let mut asks = Vec::new();
-    for send in &effects.sends {
-        if let Send::Ask { ask: Ask::Command(body), .. } = send {
-            asks.push(body);
-        }
-    }
-    asks
-}
-
 #[test]
 fn the_station_is_asked_and_its_word_is_the_outcome() {
     for said in
@@ -190,7 +180,7 @@ fn it_is_cancelled_with_its_station_or_without() {
 
     let (mut core, _) = reserved(Outcome::Accepted);
     let effects = core.handle(NOW, Input::Command(cancel(2, 7)));
-    assert_eq!(asks(&effects), [&cancel(2, 7).body]);
+    assert_eq!(asks(&effects), [cancel(2, 7).body]);
     assert_eq!(status_of_start(&mut core, "card", NOW), AuthStatus::Accepted, "from now on");
     assert_eq!(outcome(&answered(&mut core, 2, Outcome::Rejected)), Some(Outcome::Accepted), "it has none");
     assert_eq!(core.next_deadline(), None);
@@ -199,9 +189,8 @@ fn it_is_cancelled_with_its_station_or_without() {
     let fact = StationFact::Disconnected;
     core.handle(NOW, Input::Station { station: station(), link: LINK, call: None, fact });
     assert_eq!(outcome(&core.handle(NOW, Input::Command(cancel(2, 7)))), Some(Outcome::Accepted));
-    let fact = StationFact::Connected;
-    let back = core.handle(NOW, Input::Station { station: station(), link: LINK, call: None, fact });
-    assert_eq!(asks(&back), [&cancel(2, 7).body], "told as soon as it is back");
+    let back = arrive(&mut core, NOW);
+    assert_eq!(asks(&back), [cancel(2, 7).body], "told as soon as it is back");
 }
 
 #[test]
@@ -211,7 +200,7 @@ fn a_station_that_was_silent_is_told_that_nobody_counts_on_it() {
     core.handle(NOW, Input::Command(reserve(1, 7, NOW.plus_millis(HOUR))));
     let effects = core.handle(NOW.plus_millis(30_000), Input::Tick);
     assert_eq!(outcome(&effects), Some(Outcome::TimedOut));
-    assert_eq!(asks(&effects), [&cancel(2, 7).body]);
+    assert_eq!(asks(&effects), [cancel(2, 7).body]);
     assert_eq!(status_of_start(&mut core, "card", NOW.plus_millis(30_000)), AuthStatus::Accepted);
 }
 
@@ -227,7 +216,10 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::TxRefFloor(_)
         | Write::ReservationGone(_)
         | Write::Errand(_)
-        | Write::ErrandGone(_) => None,
+        | Write::ErrandGone(_)
+        | Write::DecidedHere(_)
+        | Write::Settings(_)
+        | Write::SettingsMemory(..) => None,
     });
     let mut after = core_of(Restored { reservations: vec![held.unwrap()], ..Restored::default() });
     assert_eq!(status_of_start(&mut after, "card", NOW), AuthStatus::Blocked);

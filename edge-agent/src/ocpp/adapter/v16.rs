@@ -17,7 +17,7 @@ use shared::ocpp::v16::{
 };
 use shared::units::Timestamp;
 
-use crate::core::{Ask, AskEnd, Reply, StartFact, StationFact, StopFact};
+use crate::core::{Ask, AskEnd, Reply, Standing, StartFact, StationFact, StopFact};
 
 /// Before this instant (2020-01-01) a station's clock was never set (QUIRKS Q46).
 const CLOCK_SET_SINCE: Timestamp = Timestamp(1_577_836_800_000);
@@ -78,7 +78,9 @@ pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meanin
 /// Writes the site's answer.
 pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
     match reply {
-        Reply::Booted(now) => reply::boot(Registration::Accepted, *now, heartbeat_seconds),
+        Reply::Booted { now, standing, interval_s } => {
+            reply::boot(registration(*standing), *now, interval_s.unwrap_or(heartbeat_seconds))
+        }
         Reply::Authorized { status, expires_at, group } => {
             reply::authorize(&tag_info(*status, *expires_at, group))
         }
@@ -90,6 +92,14 @@ pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
             reply::stop_transaction(status.map(|status| TagInfo::plain(tag_status(status))).as_ref())
         }
         Reply::Acknowledged => reply::empty(),
+    }
+}
+
+fn registration(standing: Standing) -> Registration {
+    match standing {
+        Standing::Accepted => Registration::Accepted,
+        Standing::Held | Standing::Pending => Registration::Pending,
+        Standing::Rejected => Registration::Rejected,
     }
 }
 
@@ -167,6 +177,7 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         CommandBody::UpdateFirmware(_) | CommandBody::RequestLog(_) => {
             return Err("a file needs a place to be".into());
         }
+        CommandBody::ReadFrames(_) => return Err("the gateway keeps the frames, not the station".into()),
     })
 }
 
