@@ -1,4 +1,5 @@
-//! Desired state for gateways: who may connect, who may charge (see [`crate::lists`]), what it costs.
+//! Desired state for gateways: who may connect and who may wait, who may charge (see [`crate::lists`]), what it costs, what
+//! stations shall be set to.
 //!
 //! Built from the tables whenever one of them changes, stored per gateway with a version that rises only when the content's
 //! hash does, and pushed until the gateway says that it works by it. A price that an operator typed at a connector becomes a
@@ -9,17 +10,20 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use shared::id::{EvseNo, GatewayId, StationId, TariffId};
 use shared::model::document::{DocumentBody, StationEntry, StationsDoc, TariffAssignment, TariffsDoc};
+use shared::model::onboarding::AdmissionDoc;
 use shared::sync::v1;
 use shared::tariff::{Dimension, PriceComponent, Tariff};
-use shared::units::{Currency, MICROS};
+use shared::units::{Currency, MICROS, Timestamp};
 use sqlx::PgConnection;
 
 use crate::db::document::{self as rows, ConnectorRow};
+use crate::db::{pending_station, setting, station_life};
 
 /// The channel on which replicas hear of changed documents; the payload is the gateway's id.
 pub const CHANNEL: &str = "documents";
 
-/// To be called in the transaction that changed a site's stations, prices or time zone. Cards need no call.
+/// To be called in the transaction that changed a site's stations, prices, time zone, window or wanted settings. Cards need
+/// no call.
 ///
 /// # Errors
 /// As any statement.
@@ -38,6 +42,8 @@ pub async fn refresh_gateway(tx: &mut PgConnection, gateway: GatewayId, site_id:
     let bodies = [
         DocumentBody::Stations(stations(tx, site_id).await?),
         DocumentBody::Tariffs(tariffs(tx, site_id).await?),
+        DocumentBody::Admission(admission(tx, site_id).await?),
+        DocumentBody::Settings(setting::document(tx, site_id).await?),
     ];
     let mut changed = false;
     for body in &bodies {
@@ -68,6 +74,14 @@ async fn stations(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<StationsD
             })
             .collect(),
     })
+}
+
+async fn admission(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<AdmissionDoc> {
+    let window = pending_station::window(tx, site_id).await?;
+    let (held, rejected) = station_life::held_and_rejected(tx, site_id).await?;
+    let (opened, until) = (window.opened_at, window.open_until);
+    let window = opened.zip(until).map(|(at, until)| (Timestamp::from_utc(at), Timestamp::from_utc(until)));
+    Ok(AdmissionDoc { window, rejected, held })
 }
 
 async fn tariffs(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<TariffsDoc> {

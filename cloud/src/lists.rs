@@ -22,7 +22,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::db::list::{self as rows, Listed};
-use crate::db::{document, unknown_card};
+use crate::db::{document, pending_station, unknown_card};
 use crate::documents;
 
 /// The channel on which the database says that a list is stale.
@@ -58,6 +58,7 @@ async fn follow(db: &PgPool) -> sqlx::Result<()> {
             _ = tidy.tick() => {
                 document::forget_bodies(db).await?;
                 unknown_card::forget_old(db).await?;
+                pending_station::forget_old(db).await?;
             }
         }
         while renew(db).await? {}

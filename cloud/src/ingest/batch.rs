@@ -15,6 +15,7 @@ use shared::sync::cursor::{self as rule, Cursor as Judged};
 use shared::sync::record::RecordError;
 use sqlx::{Acquire as _, PgConnection, PgPool};
 
+use super::life::Life;
 use super::project::{self, Changes};
 use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
@@ -282,6 +283,9 @@ async fn project_status(
         file_step::received(tx, origin, &changes.logs).await?;
         hint.files.extend(changes.file_steps.iter().map(|step| step.command));
         hint.files.extend(changes.logs.iter().map(|log| log.log.0));
+    }
+    if changes.life != Life::default() {
+        changes.life.write(tx, origin).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod batch;
 mod broker_at;
 mod frame;
 mod hello;
+pub mod life;
 mod link;
 mod outbound;
 pub mod project;

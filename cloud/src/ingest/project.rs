@@ -17,6 +17,7 @@ use shared::model::file::LogReceived;
 use shared::model::{CommandResult, Event, MeterReading, ReservationEnded, SessionStarted, SessionStopped};
 use shared::units::{Timestamp, Wh};
 
+use super::life::Life;
 use crate::db::alarm::Alarm;
 use crate::db::file_step::Step;
 
@@ -56,6 +57,8 @@ pub struct Changes {
     pub file_steps: Vec<Step>,
     /// Logs that the gateway has.
     pub logs: Vec<LogReceived>,
+    /// How stations come, fare and are set.
+    pub life: Life,
 }
 
 /// What a session's readings in one batch add up to.
@@ -93,6 +96,14 @@ impl Changes {
             Event::LogReceived(received) => self.logs.push(received),
             // Kept as records; no table shows them.
             Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
+            Event::StationKnocked(it) => newest(&mut self.life.knocks, it.station.clone(), it, |it| it.at),
+            Event::StationPending(it) => newest(&mut self.life.pending, it.station.clone(), it, |it| it.at),
+            Event::StationAdopted(it) => self.life.adopted.push(it),
+            Event::StationRejected(it) => self.life.rejected.push(it),
+            Event::WindowChanged(it) => self.life.window = Some(it),
+            Event::SettingsRead(it) => self.life.read.push(it),
+            Event::SettingsApplied(it) => newest(&mut self.life.applied, it.station.clone(), it, |it| it.at),
+            Event::ClockMeasured(it) => newest(&mut self.life.clocks, it.station.clone(), it, |it| it.at),
         }
     }
 
@@ -107,10 +118,11 @@ impl Changes {
         self.readings.push(metered);
     }
 
-    /// The status of a whole station is not the status of one of its connectors, and has no row of its own.
     fn status(&mut self, status: StatusChanged) {
         if let Some(evse) = status.evse {
             newest(&mut self.statuses, (status.station.clone(), evse), status, |it| it.at);
+        } else {
+            newest(&mut self.life.statuses, status.station.clone(), status, |it| it.at);
         }
     }
 }
@@ -201,6 +213,14 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::LogProgressed(e) => sane(e.at),
         Event::LogReceived(e) => sane(e.at),
         Event::SessionPriced(_) => true,
+        Event::StationKnocked(e) => sane(e.at),
+        Event::StationPending(e) => sane(e.at),
+        Event::StationAdopted(e) => sane(e.at),
+        Event::StationRejected(e) => sane(e.at),
+        Event::WindowChanged(e) => sane(e.at) && e.until.is_none_or(sane),
+        Event::SettingsRead(e) => sane(e.at),
+        Event::SettingsApplied(e) => sane(e.at),
+        Event::ClockMeasured(e) => sane(e.at),
     };
     if fine { None } else { Some("time out of range") }
 }
