@@ -178,7 +178,7 @@ impl Work {
             | Outcome::Unavailable => SettingState::Refused,
         };
         self.outcomes.push(outcome(&wanted, state, &end.detail));
-        (state == SettingState::Changed).then(|| ConfigurationEntry {
+        (state == SettingState::Changed).then_some(ConfigurationEntry {
             key: wanted.key,
             value: Some(wanted.value),
             readonly: false,
@@ -218,10 +218,8 @@ mod tests {
     }
 
     fn asked(work: &mut Work) -> CommandBody {
-        match work.step() {
-            Step::Ask(body) => body,
-            other => panic!("{other:?}"),
-        }
+        let Step::Ask(body) = work.step() else { panic!("nothing is asked") };
+        body
     }
 
     #[test]
