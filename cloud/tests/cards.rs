@@ -87,7 +87,10 @@ impl Cast {
         let lists = bodies.iter().map(|body| match postcard::from_bytes(body).unwrap() {
             DocumentBody::Tokens(list) => list.tokens,
             DocumentBody::PublicTokens(part) => part.tokens,
-            DocumentBody::Stations(_) | DocumentBody::Tariffs(_) => vec![],
+            DocumentBody::Stations(_)
+            | DocumentBody::Tariffs(_)
+            | DocumentBody::Admission(_)
+            | DocumentBody::Settings(_) => vec![],
         });
         lists.flatten().find(|entry| entry.token == IdToken::new(token).folded())
     }
