@@ -1,4 +1,5 @@
-//! Where the broker is and how to log in there: the embedded one of this process, or one named by the configuration.
+//! Where the broker is and how to log in there: the embedded one of this process, or one (or a cluster of them) named by the
+//! configuration.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use shared::sync::MAX_FRAME_BYTES;
+use shared::sync::address::{BrokerAddress, brokers};
 use uuid::Uuid;
 
 use crate::broker::Embedded;
@@ -24,8 +26,7 @@ const IN_FLIGHT: u16 = 500;
 /// A broker and a login.
 #[derive(Debug, Clone)]
 pub struct BrokerAt {
-    host: String,
-    port: u16,
+    brokers: Vec<BrokerAddress>,
     tls: Option<Arc<ClientConfig>>,
     username: String,
     password: Option<Secret>,
@@ -40,25 +41,36 @@ impl BrokerAt {
         if let Some(Embedded { inner, .. }) = embedded {
             let (username, password) = inner.credentials();
             return Ok(Self {
-                host: inner.address.ip().to_string(),
-                port: inner.address.port(),
+                brokers: vec![BrokerAddress {
+                    tls: false,
+                    host: inner.address.ip().to_string(),
+                    port: inner.address.port(),
+                }],
                 tls: None,
                 username: username.into(),
                 password: Some(Secret::new(password)),
             });
         }
         let url = config.url.as_deref().context("the ingest role needs mqtt.url or the broker role")?;
-        let (secure, host, port) = parse(url).with_context(|| format!("mqtt.url `{url}`"))?;
-        let tls = match (secure, &config.ca_file) {
+        let brokers = brokers(url).context("mqtt.url")?;
+        let tls = match (brokers.iter().any(|it| it.tls), &config.ca_file) {
             (false, _) => None,
             (true, Some(ca)) => Some(trusting(ca)?),
             (true, None) => bail!("mqtts:// needs mqtt.ca_file"),
         };
-        Ok(Self { host, port, tls, username: config.username.clone(), password: config.password.clone() })
+        Ok(Self { brokers, tls, username: config.username.clone(), password: config.password.clone() })
     }
 
-    pub(super) fn options(&self, replica: Uuid) -> MqttOptions {
-        let mut options = MqttOptions::new(format!("cloud-{}", replica.simple()), &self.host, self.port);
+    /// How to reach each broker of the cluster, another one first for each replica; there is at least one.
+    pub(super) fn options(&self, replica: Uuid) -> Vec<MqttOptions> {
+        let mut all: Vec<_> = self.brokers.iter().map(|broker| self.options_at(broker, replica)).collect();
+        let turn = usize::from(replica.as_bytes()[0]) % all.len();
+        all.rotate_left(turn);
+        all
+    }
+
+    fn options_at(&self, broker: &BrokerAddress, replica: Uuid) -> MqttOptions {
+        let mut options = MqttOptions::new(format!("cloud-{}", replica.simple()), &broker.host, broker.port);
         options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_inflight(IN_FLIGHT);
         options.set_max_packet_size(MAX_FRAME_BYTES + HEADROOM, MAX_FRAME_BYTES + HEADROOM);
         if let Some(password) = &self.password {
@@ -71,44 +83,10 @@ impl BrokerAt {
     }
 }
 
-fn parse(url: &str) -> anyhow::Result<(bool, String, u16)> {
-    let (secure, rest, port) = match (url.strip_prefix("mqtt://"), url.strip_prefix("mqtts://")) {
-        (Some(rest), _) => (false, rest, 1883),
-        (None, Some(rest)) => (true, rest, 8883),
-        (None, None) => bail!("expected mqtt:// or mqtts://"),
-    };
-    let rest = rest.trim_end_matches('/');
-    if rest.is_empty() || rest.contains(['/', '@']) {
-        bail!("expected host and port only; the login is mqtt.username and mqtt.password");
-    }
-    match rest.rsplit_once(':') {
-        Some((host, digits)) if !digits.ends_with(']') => {
-            Ok((secure, host.trim_matches(['[', ']']).into(), digits.parse().context("port")?))
-        }
-        Some(_) | None => Ok((secure, rest.trim_matches(['[', ']']).into(), port)),
-    }
-}
-
 fn trusting(ca: &Path) -> anyhow::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca).with_context(|| ca.display().to_string())? {
         roots.add(certificate?).with_context(|| ca.display().to_string())?;
     }
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn brokers_are_named_by_url() {
-        assert_eq!(parse("mqtt://host").unwrap(), (false, "host".into(), 1883));
-        assert_eq!(parse("mqtts://host:1/").unwrap(), (true, "host".into(), 1));
-        assert_eq!(parse("mqtt://[::1]:1884").unwrap(), (false, "::1".into(), 1884));
-        assert_eq!(parse("mqtt://[::1]").unwrap(), (false, "::1".into(), 1883));
-        for wrong in ["host:1883", "http://host", "mqtt://", "mqtt://u:p@host", "mqtt://host:x"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
 }

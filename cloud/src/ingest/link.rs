@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS};
 use shared::id::Shard;
 use shared::sync::Topic;
 use tokio::sync::{mpsc, watch};
@@ -21,21 +21,29 @@ use super::worker::Message;
 const SHORTEST_RETRY_MS: u64 = 200;
 const LONGEST_RETRY_MS: u64 = 10_000;
 
+/// A connection to one broker of a cluster.
+pub(super) struct Connection {
+    pub(super) events: EventLoop,
+    /// How to reach each of them.
+    pub(super) brokers: Vec<MqttOptions>,
+}
+
 /// Keeps the connection and its subscriptions, until `stop`.
 pub(super) async fn run(
     client: AsyncClient,
-    mut connection: EventLoop,
+    Connection { mut events, brokers }: Connection,
     mut shards: watch::Receiver<Vec<i16>>,
     workers: Arc<[mpsc::Sender<Message>]>,
     stop: CancellationToken,
 ) {
     let mut subscribed = BTreeSet::new();
     let mut failures = 0_u32;
+    let mut others = brokers.iter().cycle().skip(1);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             Ok(()) = shards.changed() => subscribe(&client, &mut subscribed, &shards.borrow_and_update()),
-            event = connection.poll() => match event {
+            event = events.poll() => match event {
                 Ok(Event::Incoming(Packet::Publish(publish))) => dispatch(&workers, publish),
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     tracing::info!("connected to the broker");
@@ -47,6 +55,7 @@ pub(super) async fn run(
                 Err(error) => {
                     tracing::warn!(%error, "no connection to the broker");
                     failures += 1;
+                    events.mqtt_options.clone_from(others.next().expect("there is at least one"));
                     tokio::time::sleep(retry_after(failures)).await;
                 }
             },

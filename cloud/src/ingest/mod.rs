@@ -31,6 +31,7 @@ pub use broker_at::BrokerAt;
 
 use crate::App;
 use crate::db::lease;
+use link::Connection;
 use uplink::Uplink;
 use worker::Worker;
 
@@ -44,9 +45,11 @@ const OUTGOING: usize = 4096;
 /// When the broker's address or CA cannot be used.
 pub async fn run(app: App, broker: BrokerAt, stop: CancellationToken) -> anyhow::Result<()> {
     let replica = Uuid::new_v4();
-    let (client, mut connection) = AsyncClient::new(broker.options(replica), OUTGOING);
+    let brokers = broker.options(replica);
+    let (client, mut events) = AsyncClient::new(brokers[0].clone(), OUTGOING);
     // A small frame must not wait 40 ms for the acknowledgement of the one before.
-    connection.network_options.set_tcp_nodelay(true);
+    events.network_options.set_tcp_nodelay(true);
+    let connection = Connection { events, brokers };
     let uplink = Arc::new(Uplink::new(client.clone()));
     let (leased, shards) = watch::channel(Vec::new());
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use bytes::Bytes;
 use rumqttc::{AsyncClient, EventLoop, Incoming, MqttOptions, Outgoing, TlsConfiguration, Transport};
 use shared::sync::MAX_FRAME_BYTES;
+use shared::sync::address::{BrokerAddress, brokers};
 use tokio::sync::mpsc;
 
 use crate::config;
@@ -41,31 +41,39 @@ pub(super) fn connect(
     identity: &Identity,
     config: &config::Sync,
 ) -> anyhow::Result<(AsyncClient, mpsc::Receiver<Event>)> {
-    let url = config.mqtt_url.as_deref().unwrap_or(&identity.mqtt_url);
-    let (tls, host, port) = parse(url)?;
-    let name = identity.gateway.to_string();
-    let mut options = MqttOptions::new(&name, host, port);
-    options
-        .set_credentials(&name, &identity.secret)
-        .set_clean_session(true)
-        .set_keep_alive(Duration::from_secs(20))
-        .set_max_packet_size(MAX_FRAME_BYTES + HEADER, MAX_FRAME_BYTES + HEADER);
-    if tls {
-        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(crate::tls::client(
-            config.ca_file.as_deref(),
-        )?)));
-    }
-    let (client, mut event_loop) = AsyncClient::new(options, QUEUE);
+    let brokers = brokers(config.mqtt_url.as_deref().unwrap_or(&identity.mqtt_url))?;
+    let tls = brokers.iter().any(|it| it.tls).then(|| crate::tls::client(config.ca_file.as_deref()));
+    let tls = tls.transpose()?;
+    let options = |broker: &BrokerAddress| {
+        let name = identity.gateway.to_string();
+        let mut options = MqttOptions::new(&name, &broker.host, broker.port);
+        options
+            .set_credentials(&name, &identity.secret)
+            .set_clean_session(true)
+            .set_keep_alive(Duration::from_secs(20))
+            .set_max_packet_size(MAX_FRAME_BYTES + HEADER, MAX_FRAME_BYTES + HEADER);
+        if let Some(tls) = &tls {
+            options.set_transport(Transport::Tls(TlsConfiguration::Rustls(tls.clone())));
+        }
+        options
+    };
+    let mut all: Vec<MqttOptions> = brokers.iter().map(options).collect();
+    // Gateways spread over a cluster.
+    let turn = usize::from(identity.gateway.0.as_bytes()[0]) % all.len();
+    all.rotate_left(turn);
+    let (client, mut event_loop) = AsyncClient::new(all[0].clone(), QUEUE);
     // A small frame must not wait 40 ms for the acknowledgement of the one before.
     event_loop.network_options.set_tcp_nodelay(true);
     let (events, receiver) = mpsc::channel(256);
-    tokio::spawn(poll(event_loop, events));
+    tokio::spawn(poll(event_loop, all, events));
     Ok((client, receiver))
 }
 
-async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Event>) {
+/// Polls for ever; a broker that is gone is tried again after the others of its cluster.
+async fn poll(mut event_loop: EventLoop, brokers: Vec<MqttOptions>, events: mpsc::Sender<Event>) {
     let mut wait = BACK_OFF.0;
     let mut up = false;
+    let mut others = brokers.iter().cycle().skip(1);
     loop {
         let event = match event_loop.poll().await {
             Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_))) => {
@@ -88,6 +96,7 @@ async fn poll(mut event_loop: EventLoop, events: mpsc::Sender<Event>) {
                 if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
                     return;
                 }
+                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
                 tokio::time::sleep(jittered(wait)).await;
                 wait = (wait * 2).min(BACK_OFF.1);
                 continue;
@@ -104,37 +113,4 @@ fn jittered(wait: Duration) -> Duration {
     let mut random = [0; 2];
     getrandom::fill(&mut random).unwrap_or_default();
     wait / 2 + wait / 2 * u32::from(u16::from_le_bytes(random)) / u32::from(u16::MAX)
-}
-
-fn parse(url: &str) -> anyhow::Result<(bool, String, u16)> {
-    let (scheme, rest) =
-        url.split_once("://").with_context(|| format!("{url:?} is no mqtt:// or mqtts:// address"))?;
-    let (tls, port) = match scheme {
-        "mqtt" | "tcp" => (false, 1883),
-        "mqtts" | "ssl" => (true, 8883),
-        other => bail!("{other:?} in {url:?} is neither mqtt nor mqtts"),
-    };
-    let rest = rest.trim_end_matches('/');
-    match rest.rsplit_once(':') {
-        Some((host, number)) => Ok((
-            tls,
-            host.into(),
-            number.parse().with_context(|| format!("the port in {url:?} is no number"))?,
-        )),
-        None => Ok((tls, rest.into(), port)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broker_addresses() {
-        assert_eq!(parse("mqtt://h").unwrap(), (false, "h".into(), 1883));
-        assert_eq!(parse("mqtts://h:1/").unwrap(), (true, "h".into(), 1));
-        assert!(parse("h:1883").is_err());
-        assert!(parse("http://h").is_err());
-        assert!(parse("mqtt://h:x").is_err());
-    }
 }

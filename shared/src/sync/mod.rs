@@ -37,6 +37,7 @@
 //! nothing in a released version is ever reordered, inserted or removed, and the golden bytes in `tests/` prove it.
 //! Records are length-prefixed and carry their kind, so that an unknown one is parked without losing its batch.
 
+pub mod address;
 pub mod cursor;
 pub mod handshake;
 pub mod record;
