@@ -83,8 +83,8 @@ create table setting_outcomes (
 -- ---------------------------------------------------------------- row-level security
 -- Who keeps stations running sees what they are set to and who knocks.
 
-create function viewer_operates_site(site bigint) returns boolean language sql stable as $$
-    select (select viewer_is_administrator()) or exists (select from sites s where s.id = site and (
+create function viewer_operates_site(wanted bigint) returns boolean language sql stable as $$
+    select (select viewer_is_administrator()) or exists (select from sites s where s.id = wanted and (
         s.owner_id = (select viewer_id())
         or s.organization_id in (select viewer_organizations('owner', 'operator', 'installer')))) $$;
 
