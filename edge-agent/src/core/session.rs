@@ -89,7 +89,13 @@ impl Core {
             tariff: tariff.as_ref().map(Tariff::reference),
             flags,
         };
-        RunningSession { session: Session::begin(started), start_key: key, tariff, superseded_at: None }
+        RunningSession {
+            session: Session::begin(started),
+            start_key: key,
+            tariff,
+            superseded_at: None,
+            named: false,
+        }
     }
 
     pub(super) fn metered(
@@ -108,7 +114,8 @@ impl Core {
         let by_name = named.and_then(|tx_ref| self.sessions.by_tx_ref(station, tx_ref));
         let found = by_name.or_else(|| self.sessions.open_at(station, evse).filter(|_| named.is_none()));
         let Some(mut running) = found.cloned() else { return };
-        if take_readings(now, &mut running.session, readings, fx) {
+        let newly_named = named.is_some() && !std::mem::replace(&mut running.named, named.is_some());
+        if take_readings(now, &mut running.session, readings, fx) || newly_named {
             self.keep(running, fx);
         }
     }
@@ -135,17 +142,32 @@ impl Core {
     }
 
     /// The session that a stop means, and whether it named it. A stop without a reference of ours (0, -1, none) means the
-    /// station's only open session, if token and register fit it too; it is never guessed among several.
+    /// station's only open session, if everything else that it says fits that one; it is never guessed among several.
     fn session_of(&self, station: &StationId, stop: &StopFact) -> Option<(RunningSession, bool)> {
         if let Some(tx_ref) = stop.tx_ref.as_ref().filter(|tx_ref| meant(tx_ref)) {
             return self.sessions.by_tx_ref(station, tx_ref).map(|running| (running.clone(), true));
         }
         let mut open = self.sessions.open().filter(|running| running.session.start.station == *station);
         let (only, more) = (open.next()?, open.next());
-        let start = &only.session.start;
-        let same_token = stop.token.is_none() || stop.token == start.token;
+        (more.is_none() && self.may_mean(only, stop)).then(|| (only.clone(), false))
+    }
+
+    /// Can a stop without a reference be this session's? One without a token could be of a session next door whose start
+    /// never arrived, unless the station has no other EVSE, or has not called this one by its reference either.
+    fn may_mean(&self, running: &RunningSession, stop: &StopFact) -> bool {
+        let start = &running.session.start;
         let register_fits = stop.meter_stop.is_none_or(|meter| meter >= start.meter_start);
-        (more.is_none() && same_token && register_fits).then(|| (only.clone(), false))
+        let time_fits = stop.at.is_none_or(|at| at >= start.at);
+        let token_fits = match &stop.token {
+            Some(_) => stop.token == start.token,
+            None => !running.named || self.has_one_evse(&start.station, start.evse),
+        };
+        register_fits && time_fits && token_fits
+    }
+
+    fn has_one_evse(&self, station: &StationId, evse: EvseNo) -> bool {
+        let known = self.stations.get(station);
+        known.is_none_or(|known| known.connectors.keys().all(|other| *other == evse))
     }
 
     fn end(

@@ -41,6 +41,9 @@ pub struct RunningSession {
     pub tariff: Option<Tariff>,
     /// When another session began on its EVSE, if one did.
     pub superseded_at: Option<Timestamp>,
+    /// The station has called it by its reference: it knows that.
+    #[serde(default)]
+    pub named: bool,
 }
 
 /// The sessions in memory, found by every name they have.

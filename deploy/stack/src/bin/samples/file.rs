@@ -58,7 +58,7 @@ pub(crate) fn calls() -> Vec<BoxedStrategy<FileCall>> {
 
 fn retries() -> impl Strategy<Value = Retries> {
     (option::of(any::<u16>()), option::of(any::<u32>()))
-        .prop_map(|(count, interval_s)| Retries { count: count.map(Into::into), interval_s })
+        .prop_map(|(count, interval_s)| Retries { count, interval_s })
 }
 
 /// A topic, a word and the request that it is about.
