@@ -7,13 +7,16 @@ create table file_pieces (
     file_id  uuid not null,
     piece    integer not null,
     bytes    bytea not null,
+    -- Pieces of an upload that never ended are nobody's: they go after a day.
+    written_at timestamptz not null default now(),
     primary key (file_id, piece)
 );
+create index file_pieces_age on file_pieces (written_at);
 -- Images are compressed already, and parts of a value can be read only when it is not.
 alter table file_pieces alter column bytes set storage external;
 
 create function file_goes() returns trigger language plpgsql security definer set search_path from current as
-$$ begin delete from file_pieces where file_id = old.id; return null; end $$;
+$$ begin delete from file_pieces where file_id = old.file_id; return null; end $$;
 
 create table firmwares (
     id                   uuid primary key,
@@ -26,14 +29,15 @@ create table firmwares (
     -- In PEM, and in base64: what the maker gave with it.
     signing_certificate  text,
     signature            text,
-    -- None until it is uploaded.
+    -- None until it is uploaded. What two people upload at once does not mix: the first one to end has it.
+    file_id              uuid,
     size                 bigint,
     sha256               bytea,
     uploaded_at          timestamptz,
     created_by           bigint references users on delete set null,
     created_at           timestamptz not null default now(),
     check (num_nonnulls(organization_id, owner_id) = 1),
-    check (num_nulls(size, sha256, uploaded_at) in (0, 3)),
+    check (num_nulls(file_id, size, sha256, uploaded_at) in (0, 4)),
     check (num_nulls(signature, signing_certificate) in (0, 2))
 );
 create index firmwares_organization on firmwares (organization_id);
@@ -66,6 +70,7 @@ create table station_logs (
     detail           text not null default '',
     state_at         timestamptz not null default now(),
     ended            boolean not null default false,
+    file_id          uuid not null default gen_random_uuid(),
     name             text,
     size             bigint,
     sha256           bytea,
@@ -75,6 +80,7 @@ create table station_logs (
     created_at       timestamptz not null default now()
 );
 create index station_logs_charge_point on station_logs (charge_point_id, created_at);
+create index station_logs_age on station_logs (created_at);
 create trigger goes after delete on station_logs for each row execute function file_goes();
 
 -- Every step of both, for people.

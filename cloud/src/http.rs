@@ -26,7 +26,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::auth::{Auth, Caller};
 use crate::graphql::Api;
-use crate::{App, gateways};
+use crate::{App, files, gateways};
 
 const PATH: &str = "/graphql";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,9 +60,11 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         .route(page::ASSETS, get(page::asset));
     Ok(graphql
         .with_state(server)
+        .merge(files::for_people(app.clone(), Arc::clone(&auth)))
         .layer(cors(&app.config.http.allowed_origins)?)
         .merge(mailbox::router(auth, app.config.auth.dev_mailbox_anywhere))
         .merge(probes(app.clone()))
+        .merge(files::for_gateways(app.clone()))
         .merge(gateways::router(app))
         .layer(CatchPanicLayer::custom(post::panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -127,7 +129,7 @@ fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
     };
     Ok(CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600)))
@@ -159,10 +161,13 @@ fn span(request: &Request) -> tracing::Span {
 impl Server {
     /// The sender of a request: what stands behind `Bearer`, and from where.
     fn caller(&self, headers: &HeaderMap, address: IpAddr) -> Caller {
-        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        Caller::new(Arc::clone(&self.auth), value.and_then(bearer), address)
-            .with_request_id(request_id(headers))
+        Caller::new(Arc::clone(&self.auth), token(headers), address).with_request_id(request_id(headers))
     }
+}
+
+/// The token that a request shows.
+pub(crate) fn token(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer)
 }
 
 /// The token of an `Authorization` value.

@@ -17,6 +17,7 @@ pub mod config;
 pub mod courier;
 pub mod db;
 pub mod documents;
+pub mod files;
 pub mod gateways;
 pub mod graphql;
 pub mod http;
@@ -89,6 +90,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(booking::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(files::sweep(app.db.clone(), app.config.files.log_days, stop.clone()));
     tasks.spawn(watch::keep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;

@@ -20,7 +20,8 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     createOrUpdateSiteWithChargePoints startTransactionByUser stopTransactionByUser createClaimCode provisionStations resetStation
     unlockConnector changeAvailability getConfiguration changeConfiguration clearCache triggerMessage dataTransfer
     createApiKey revokeApiKey addOrganizationMember changeOrganizationMember removeOrganizationMember leaveOrganization
-    confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector cancelBookConnector";
+    confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector cancelBookConnector
+    createFirmware deleteFirmware updateFirmware requestLog";
 
 /// Those that do not, and why.
 const NOT_LOGGED: [(&str, &str); 4] = [

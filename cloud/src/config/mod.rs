@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod booking;
 mod delivery;
+mod files;
 mod live;
 mod roles;
 mod secret;
@@ -22,6 +23,7 @@ pub use api::{Api, Introspection};
 pub use auth::{Auth, SigningKey};
 pub use booking::Booking;
 pub use delivery::{Mail, MailTls, Sms, SmsBody, SmsFormat};
+pub use files::Files;
 pub use live::Live;
 pub use roles::Roles;
 pub use secret::Secret;
@@ -57,6 +59,8 @@ pub struct Config {
     pub sms: Sms,
     /// How long connectors are kept for drivers.
     pub booking: Booking,
+    /// Firmware for stations and logs from them.
+    pub files: Files,
     /// The batches that gateways send.
     pub ingest: Ingest,
     /// What is written to standard error.
@@ -142,6 +146,7 @@ impl Default for Config {
             mail: Mail::default(),
             sms: Sms::default(),
             booking: Booking::default(),
+            files: Files::default(),
             ingest: Ingest::default(),
             log: Log::default(),
         }

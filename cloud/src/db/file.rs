@@ -1,7 +1,7 @@
 //! The bytes of firmware images and logs, in pieces: each is a row, so that a file streams in and out without ever being in
 //! memory, and what a broken line left out can be told piece by piece.
 
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 /// Bytes of every piece but the last.
@@ -51,11 +51,30 @@ pub async fn pieces(db: impl PgExecutor<'_>, file: Uuid) -> sqlx::Result<Vec<(i3
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn drop_pieces(tx: &mut PgConnection, file: Uuid, from: i32) -> sqlx::Result<()> {
+pub async fn drop_pieces(db: impl PgExecutor<'_>, file: Uuid, from: i32) -> sqlx::Result<()> {
     sqlx::query("delete from file_pieces where file_id = $1 and piece >= $2")
         .bind(file)
         .bind(from)
-        .execute(tx)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Deletes pieces of uploads that never ended, and logs that are old enough.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn tidy(db: &PgPool, log_days: u32) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from file_pieces p where written_at < now() - interval '1 day'
+         and not exists (select from firmwares f where f.file_id = p.file_id)
+         and not exists (select from station_logs l where l.file_id = p.file_id)",
+    )
+    .execute(db)
+    .await?;
+    sqlx::query("delete from station_logs where created_at < now() - make_interval(days => $1)")
+        .bind(i32::try_from(log_days).unwrap_or(i32::MAX))
+        .execute(db)
         .await?;
     Ok(())
 }

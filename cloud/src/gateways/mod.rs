@@ -4,6 +4,7 @@
 //! and a secret. The secret is shown that once. What is kept are a key derived from it, which verifies logins and seals
 //! frames, and its hashes for external brokers: none is a login.
 
+mod basic;
 mod enroll;
 mod keys;
 pub mod mosquitto;
@@ -16,6 +17,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
+pub use basic::who;
 pub use enroll::router;
 pub use keys::Keys;
 

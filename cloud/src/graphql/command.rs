@@ -227,7 +227,7 @@ pub(super) async fn give(
 }
 
 /// What the log says of an order: all of it but passwords and the tokens that people charge with.
-async fn entry(tx: &mut PgConnection, new: &NewCommand) -> Result<Entry<'static>> {
+pub(super) async fn entry(tx: &mut PgConnection, new: &NewCommand) -> Result<Entry<'static>> {
     let site = sqlx::query_scalar("select site_id from gateways where id = $1");
     let site: Option<i64> = site.bind(new.gateway.0).fetch_optional(tx).await?;
     let mut asked = serde_json::to_value(&new.body).map_err(anyhow::Error::from)?;
@@ -256,7 +256,7 @@ pub(super) async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) 
     row.map(CommandView::from).ok_or_else(|| Fault::no_such("Command", id))
 }
 
-async fn charge_point(ctx: &Context<'_>, id: &ID) -> Result<Target> {
+pub(super) async fn charge_point(ctx: &Context<'_>, id: &ID) -> Result<Target> {
     let (_, reach) = reach(ctx, Deed::Operate).await?;
     let row = parse_id(id, "chargePointId")?;
     station::charge_point(&app(ctx).db, row, &reach).await?.ok_or_else(|| Fault::no_such("ChargePoint", row))

@@ -18,7 +18,9 @@ mod command;
 mod entity;
 mod error;
 mod fanout;
+mod file;
 mod filter;
+mod firmware;
 mod history;
 mod live;
 mod map;
@@ -69,6 +71,8 @@ pub struct Query(
     history::HistoryQuery,
     onboarding::OnboardingQuery,
     command::CommandQuery,
+    firmware::FirmwareQuery,
+    file::FileQuery,
     member::MemberQuery,
     api_key::ApiKeyQuery,
     audit::AuditQuery,
@@ -93,6 +97,8 @@ pub struct Mutation(
     onboarding::OnboardingMutation,
     command::CommandMutation,
     charging::ChargingMutation,
+    firmware::FirmwareMutation,
+    file::FileMutation,
     booking::BookingMutation,
     member::MemberMutation,
     api_key::ApiKeyMutation,
@@ -105,6 +111,7 @@ pub struct Subscription(
     progress::ProgressSubscription,
     status::StatusSubscription,
     card::UnknownCardSubscription,
+    file::FileSubscription,
     entity::EntitySubscription,
 );
 

@@ -99,6 +99,22 @@ insert into commands (id, gateway_id, station, kind, body, issued_by, expires_at
 select ('{h}-0000-4000-8000-0000000001' || site)::uuid, ('{h}-0000-4000-8000-0000000000' || site)::uuid, '{t}-cp-' || site + 10,
        'reset', '{t}', {b} + who, '2026-01-01Z', 'finished', 'Accepted', '{t} detail', '2026-01-01Z'
 from (values (21, 1), (22, 3)) it (site, who);
+insert into firmwares (id, organization_id, owner_id, name, version, vendor, model, file_id, size, sha256, uploaded_at)
+select ('{h}-0000-4000-8000-00000000013' || n)::uuid, {b} + organization, {b} + owner, '{t} image', '{t} 2.0', '{t} vendor', '{t} model',
+       ('{h}-0000-4000-8000-00000000014' || n)::uuid, {b}, sha256('{t} image'), '2026-01-01Z'
+from (values (1, null, 1), (2, 11, null)) it (n, organization, owner);
+insert into file_pieces (file_id, piece, bytes)
+select ('{h}-0000-4000-8000-00000000014' || n)::uuid, 0, '{t} image' from generate_series(1, 2) n;
+insert into firmware_updates (id, charge_point_id, firmware_id, version, signed, state, detail, state_at)
+select ('{h}-0000-4000-8000-00000000012' || n)::uuid, {b} + 30 + n, ('{h}-0000-4000-8000-00000000013' || n)::uuid, '{t} 2.0', false,
+       'Installing', '{t} detail', '2026-01-01Z'
+from generate_series(1, 2) n;
+insert into station_logs (id, charge_point_id, kind, state, detail, state_at, name, size, sha256, received_at, arrived_at)
+select ('{h}-0000-4000-8000-00000000012' || n)::uuid, {b} + 30 + n, 'Diagnostics', 'Uploaded', '{t} detail', '2026-01-01Z',
+       '{t}.log', {b}, sha256('{t} log'), '2026-01-01Z', '2026-01-01Z'
+from generate_series(1, 2) n;
+insert into file_steps (command, state, detail, at)
+select ('{h}-0000-4000-8000-00000000012' || n)::uuid, 'Installing', '{t} detail', '2026-01-01Z' from generate_series(1, 2) n;
 insert into document_bodies (hash, body) values (sha256('{t}'), '{t}');
 insert into documents (gateway_id, name, version, hash)
 values ('{h}-0000-4000-8000-000000000022', 'stations', 1, sha256('{t}'));

@@ -41,6 +41,7 @@ pub(crate) enum Row {
     UnknownCard,
     Member,
     ApiKey,
+    Firmware,
 }
 
 impl Whose {
@@ -60,6 +61,9 @@ impl Whose {
             Row::ApiKey => of(92, 91),
             Row::Command => {
                 return json!(format!("{}-0000-4000-8000-00000000012{}", self.tenant.hex, of(1, 2) % 10));
+            }
+            Row::Firmware => {
+                return json!(format!("{}-0000-4000-8000-00000000013{}", self.tenant.hex, of(1, 2) % 10));
             }
             Row::Station => return json!(format!("{}-cp-{}", self.tenant.text, of(31, 32) % 100)),
         };
