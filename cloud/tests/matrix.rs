@@ -304,8 +304,11 @@ fn masked(answer: &Value) -> Value {
         }
         Value::Array(items) => items.iter().map(masked).collect(),
         Value::String(text) if is_time(text) => json!("<time>"),
-        Value::String(text) if uuid::Uuid::try_parse(text).is_ok() && !text.starts_with(OURS.hex) => {
-            json!("<uuid>")
+        Value::String(text) => {
+            // By itself, or at the end of a path.
+            let (path, last) = text.rsplit_once('/').unwrap_or(("", text));
+            let is_new = uuid::Uuid::try_parse(last).is_ok() && !last.starts_with(OURS.hex);
+            if is_new { json!(format!("{path}/<uuid>")) } else { answer.clone() }
         }
         other => other.clone(),
     }

@@ -76,6 +76,11 @@ impl Cloud {
         &mut self.service
     }
 
+    /// Where it listens for HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// `http://…`, without a path.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http)

@@ -18,7 +18,15 @@ pub struct Edge {
     tls: SocketAddr,
     mutual_tls: SocketAddr,
     local: SocketAddr,
+    files: [SocketAddr; 3],
 }
+
+/// Where stations fetch and bring files: the setting and the name in `listening.json`.
+const FILES: [(&str, &str); 3] = [
+    ("EDGE_FILES__LISTEN", "files"),
+    ("EDGE_FILES__TLS_LISTEN", "files_tls"),
+    ("EDGE_FILES__FTP_LISTEN", "files_ftp"),
+];
 
 impl Edge {
     /// Enrols a new agent with a claim code, without starting it. Its traffic to the broker goes through `mqtt` when
@@ -32,7 +40,14 @@ impl Edge {
         let folder = data.display().to_string();
         service.tool(&["enroll", "--cloud", cloud, "--claim", claim, "--data", &folder], "")?;
         let unknown = ([127, 0, 0, 1], 0).into();
-        Ok(Self { service, ocpp: unknown, tls: unknown, mutual_tls: unknown, local: unknown })
+        Ok(Self {
+            service,
+            ocpp: unknown,
+            tls: unknown,
+            mutual_tls: unknown,
+            local: unknown,
+            files: [unknown; 3],
+        })
     }
 
     /// Starts it, on the ports it had before.
@@ -41,11 +56,17 @@ impl Edge {
         self.service.set("EDGE_TLS__LISTEN", self.tls);
         self.service.set("EDGE_TLS__MUTUAL_LISTEN", self.mutual_tls);
         self.service.set("EDGE_LOCAL__LISTEN", self.local);
+        for ((setting, _), address) in FILES.iter().zip(self.files) {
+            self.service.set(setting, address);
+        }
         let listening = self.service.start().await?;
         let at =
             |name: &str| listening.get(name).copied().with_context(|| format!("the agent opened no {name}"));
         (self.ocpp, self.tls, self.mutual_tls) = (at("ocpp")?, at("tls")?, at("mutual_tls")?);
         self.local = at("local")?;
+        for ((_, name), address) in FILES.iter().zip(&mut self.files) {
+            *address = at(name)?;
+        }
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub struct House {
     pub mosquitto: Option<Mosquitto>,
     /// The internet between the agent and the broker.
     pub proxy: Proxy,
+    /// The internet between the agent and the cloud's files.
+    pub files: Proxy,
     /// The site's agent.
     pub edge: Edge,
     /// Logged in as the operator who owns the site.
@@ -90,7 +92,9 @@ impl House {
         };
         let proxy = Proxy::start(broker).await?;
         let claim = cloud.claim(&site.id.to_string())?;
-        let edge = Edge::enroll(&dir.join("edge"), &cloud.http_url(), &claim, Some(proxy.address()))?;
+        let mut edge = Edge::enroll(&dir.join("edge"), &cloud.http_url(), &claim, Some(proxy.address()))?;
+        let files = Proxy::start(cloud.http()).await?;
+        edge.service().set("EDGE_SYNC__CLOUD_URL", format!("http://{}", files.address()));
         let (dir, database_url) = (dir.to_owned(), database_url.to_owned());
         let mut house = Self {
             dir,
@@ -98,6 +102,7 @@ impl House {
             cloud,
             mosquitto,
             proxy,
+            files,
             edge,
             operator,
             driver,

@@ -9,6 +9,7 @@ mod booking;
 mod cards;
 mod charging;
 mod crashes;
+mod files;
 mod foreign_topics;
 mod limits;
 mod offline;
