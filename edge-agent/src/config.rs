@@ -44,6 +44,12 @@ pub struct Ocpp {
     pub silence_seconds: u64,
     /// Connections at most.
     pub max_connections: usize,
+    /// Connections of one address at most.
+    pub max_connections_per_address: usize,
+    /// Handshakes of one identity per minute.
+    pub handshakes_per_minute: u32,
+    /// Messages of one station per second.
+    pub messages_per_second: u32,
     /// Bytes of a message at most.
     pub max_message_bytes: usize,
     /// Failed logins per address and minute at most.

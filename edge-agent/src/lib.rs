@@ -38,6 +38,7 @@ use clock::Clock;
 use config::Config;
 use core::Core;
 use enroll::Identity;
+use ocpp::caps::{Caps, Pace};
 use ocpp::credentials::Directory;
 use ocpp::link::Settings;
 use ocpp::server::Server;
@@ -142,13 +143,18 @@ fn door_keeper(
         heartbeat_seconds: u16::try_from(config.ocpp.heartbeat_seconds).unwrap_or(u16::MAX),
         answer: Duration::from_secs(config.ocpp.answer_seconds.max(1)),
         silence: Duration::from_secs(config.ocpp.silence_seconds.max(2)),
+        pace: Pace::messages(config.ocpp.messages_per_second),
     };
     Arc::new(Server {
         directory,
         site: site.clone(),
         settings: Arc::new(settings),
         clock: clock.clone(),
-        connections: Arc::new(Semaphore::new(config.ocpp.max_connections)),
+        caps: Caps::new(
+            config.ocpp.max_connections,
+            config.ocpp.max_connections_per_address,
+            config.ocpp.handshakes_per_minute,
+        ),
         max_message_bytes: config.ocpp.max_message_bytes,
         presence: Default::default(),
         waiting: Arc::new(Semaphore::new(visitors::WAITING)),

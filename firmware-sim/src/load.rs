@@ -5,6 +5,7 @@
 //! fixed times and latency counts from when a call was due, so that a server that stalls cannot hide it.
 
 mod histogram;
+pub mod hostile;
 mod report;
 mod script;
 mod server;

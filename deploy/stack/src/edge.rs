@@ -34,6 +34,10 @@ impl Edge {
     pub fn enroll(data: &Path, cloud: &str, claim: &str, mqtt: Option<SocketAddr>) -> Result<Self> {
         let mut service = Service::new("edge-agent", data)?;
         service.set("EDGE_DATA_DIR", data.display());
+        // Every station of this machine has the same address, and days pass in seconds.
+        service.set("EDGE_OCPP__MAX_CONNECTIONS_PER_ADDRESS", 20_000);
+        service.set("EDGE_OCPP__HANDSHAKES_PER_MINUTE", 0);
+        service.set("EDGE_OCPP__MESSAGES_PER_SECOND", 0);
         if let Some(mqtt) = mqtt {
             service.set("EDGE_SYNC__MQTT_URL", format!("mqtt://{mqtt}"));
         }

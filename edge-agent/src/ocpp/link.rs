@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message as Ws};
 
 use super::adapter::v16::{self, Meaning};
+use super::caps::Pace;
 use crate::clock::Clock;
 use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
 use crate::site::Message;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub answer: Duration,
     /// How long it may be silent.
     pub silence: Duration,
+    /// How fast it is read.
+    pub pace: Option<Pace>,
 }
 
 /// A connection.
@@ -87,6 +90,8 @@ struct Running<S> {
     calls: HashMap<CallId, CallKey>,
     next_call: u64,
     heard: Instant,
+    /// What it has said in a row, by [`Pace`]'s reckoning.
+    said: u64,
     pinged: bool,
     probe: Option<oneshot::Sender<()>>,
 }
@@ -103,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
             calls: HashMap::new(),
             next_call: 0,
             heard: Instant::now(),
+            said: 0,
             pinged: false,
             probe: None,
         };
@@ -114,9 +120,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     async fn serve(&mut self) -> End {
         loop {
-            let wake = self.wake();
+            let wait = self.too_fast_by();
+            let wake = wait.map_or_else(|| self.wake(), |wait| self.wake().min(Instant::now() + wait));
             let step = tokio::select! {
-                frame = self.link.ws.next() => self.heard(frame).await,
+                frame = self.link.ws.next(), if wait.is_none() => self.heard(frame).await,
                 order = self.link.orders.recv() => self.obey(order).await,
                 () = tokio::time::sleep_until(wake) => self.watch().await,
             };
@@ -129,9 +136,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         }
     }
 
+    /// How long it has to wait at its socket, if at all.
+    fn too_fast_by(&self) -> Option<Duration> {
+        let wait = self.link.settings.pace?.next(self.said).saturating_sub(self.link.clock.mono_ms());
+        (wait > 0).then(|| Duration::from_millis(wait))
+    }
+
     async fn heard(&mut self, frame: Option<Result<Ws, tungstenite::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
         self.pinged = false;
+        if let Some(pace) = self.link.settings.pace {
+            pace.took(&mut self.said, self.link.clock.mono_ms());
+        }
         if matches!(frame, Some(Ok(_)))
             && let Some(probe) = self.probe.take()
         {

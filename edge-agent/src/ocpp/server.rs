@@ -26,12 +26,13 @@ use shared::model::event::SecurityNoticed;
 use shared::ocpp::v16::SUBPROTOCOL;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 
+use super::caps::{Caps, Place};
 use super::credentials::{Directory, Login};
 use super::door::{self, Door, Entered};
 use super::link::{Link, ORDERS, Settings};
@@ -44,7 +45,7 @@ use crate::site::Message;
 /// How long a handshake may take (slowloris).
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The largest request head.
-const HEAD_BYTES: usize = 16 * 1024;
+const HEAD_BYTES: usize = 8 * 1024;
 /// A reconnect storm waits in the kernel, not in retransmitted handshakes.
 const BACKLOG: u32 = 4096;
 
@@ -60,8 +61,8 @@ pub struct Server {
     pub settings: Arc<Settings>,
     /// The clock.
     pub clock: Arc<Clock>,
-    /// Connections at most.
-    pub connections: Arc<Semaphore>,
+    /// Who may take how much.
+    pub caps: Arc<Caps>,
     /// Bytes of a message at most.
     pub max_message_bytes: usize,
     /// Places for stations that wait for a decision.
@@ -100,7 +101,7 @@ pub async fn serve(server: Arc<Server>, door: Door, listener: TcpListener, stop:
 }
 
 fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr) {
-    let Ok(permit) = server.connections.clone().try_acquire_owned() else {
+    let Some(place) = server.caps.enter(from.ip()) else {
         counter!("edge_logins_total", "result" => "full").increment(1);
         return;
     };
@@ -115,11 +116,11 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
             certified,
         };
         match &door {
-            Door::Plain => converse(server, socket, knock(None), permit).await,
+            Door::Plain => converse(server, socket, knock(None), place).await,
             Door::Tls(acceptor) | Door::Mutual(acceptor) => match door::enter(acceptor, socket).await {
                 Ok(Entered { stream, certified }) => {
                     // The handshake's state is large and over.
-                    tokio::spawn(converse(server, stream, knock(certified), permit));
+                    tokio::spawn(converse(server, stream, knock(certified), place));
                 }
                 Err(error) => {
                     counter!("edge_logins_total", "result" => "tls").increment(1);
@@ -149,15 +150,15 @@ struct Guest {
     entrance: Option<Entrance>,
 }
 
-async fn converse<S>(server: Arc<Server>, socket: S, knock: Knock, permit: OwnedSemaphorePermit)
+async fn converse<S>(server: Arc<Server>, socket: S, knock: Knock, place: Place)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let permit = Arc::new(std::sync::Mutex::new(Some(permit)));
+    let place = Arc::new(std::sync::Mutex::new(Some(place)));
     let from = knock.from;
     let service = hyper::service::service_fn(move |request| {
-        let (server, permit, knock) = (server.clone(), permit.clone(), knock.clone());
-        async move { Ok::<_, std::convert::Infallible>(server.answer(request, knock, &permit).await) }
+        let (server, place, knock) = (server.clone(), place.clone(), knock.clone());
+        async move { Ok::<_, std::convert::Infallible>(server.answer(request, knock, &place).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -170,18 +171,25 @@ where
     }
 }
 
-type Permit = Arc<std::sync::Mutex<Option<OwnedSemaphorePermit>>>;
+type Taken = Arc<std::sync::Mutex<Option<Place>>>;
 
 impl Server {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
         knock: Knock,
-        permit: &Permit,
+        place: &Taken,
     ) -> Response<Body> {
         let Some(identity) = identity(request.uri().path()) else {
             return refuse(StatusCode::NOT_FOUND, "no_such_path", "stations connect to /ocpp/{identity}");
         };
+        if !self.caps.may_knock(&identity, knock.from, self.clock.mono_ms()) {
+            return refuse(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_often",
+                "too many connections of this station",
+            );
+        }
         let entrance = match self.admit(&identity, &knock, request.headers()).await {
             Ok(entrance) => entrance,
             Err(refusal) => return *refusal,
@@ -195,9 +203,9 @@ impl Server {
             self.held(identity, from, tell).await;
             return refuse(StatusCode::CONFLICT, "duplicate", "this station is connected already");
         }
-        let permit = permit.lock().ok().and_then(|mut permit| permit.take());
+        let place = place.lock().ok().and_then(|mut place| place.take());
         tracing::debug!(station = %identity, %from, profile = knock.profile, "station logged in");
-        self.welcome(request, Guest { station: identity, knock, entrance }, (&accept, offered), permit)
+        self.welcome(request, Guest { station: identity, knock, entrance }, (&accept, offered), place)
     }
 
     /// Lets him in, or says why not: by his certificate where he had to show one, else by his password. An unknown station
@@ -265,7 +273,7 @@ impl Server {
         request: Request<Incoming>,
         guest: Guest,
         (accept, offered): (&str, bool),
-        permit: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
     ) -> Response<Body> {
         let upgraded = hyper::upgrade::on(request);
         tokio::spawn(async move {
@@ -277,7 +285,7 @@ impl Server {
                 .max_frame_size(Some(self.max_message_bytes));
             let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
             // The connection is a task of its own: this one's handshake state would stay with it for life.
-            tokio::spawn(self.connect(guest, ws, offered, permit));
+            tokio::spawn(self.connect(guest, ws, offered, place));
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -298,7 +306,7 @@ impl Server {
         guest: Guest,
         mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
         offered: bool,
-        _permit: Option<OwnedSemaphorePermit>,
+        _place: Option<Place>,
     ) {
         let Guest { station, knock, entrance } = guest;
         if !offered {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use firmware_sim::load::{LoadConfig, Mode, run as run_load};
+use firmware_sim::StationConfig;
+use firmware_sim::load::{LoadConfig, Mode, Report, hostile, run as run_load};
 
 use super::Crowd;
 
@@ -32,12 +33,19 @@ pub(crate) struct LoadArguments {
     /// Threads of the load generator itself
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
+    /// So many hostile frames meanwhile, of one more station; the load is measured without them first
+    #[arg(long, requires = "hostile_identity")]
+    hostile: Option<u32>,
+    /// That station's identity; its password is --password
+    #[arg(long)]
+    hostile_identity: Option<String>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<()> {
+    let hostile = arguments.hostile_station();
     let (credentials, stations) = arguments.crowd.credentials()?;
     let mode = match arguments.rate {
         Some(rate) => Mode::Open { rate },
@@ -55,11 +63,29 @@ pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<()> {
         ramp: arguments.crowd.ramp,
         server: arguments.pid,
     };
-    let report = run_load(config).await?;
-    if arguments.json {
-        println!("{}", report.to_json());
-    } else {
-        print!("{report}");
-    }
+    let print = |report: &Report| match arguments.json {
+        true => println!("{}", report.to_json()),
+        false => print!("{report}"),
+    };
+    print(&run_load(config.clone()).await?);
+    let Some((station, frames)) = hostile else { return Ok(()) };
+    let (report, done) = tokio::join!(run_load(config), hostile::run(&station, frames));
+    print(&report?);
+    let done = done?;
+    println!(
+        "hostile   {} frames in {:.1} s meanwhile, {} answers, thrown out {} times",
+        done.frames,
+        done.took.as_secs_f64(),
+        done.answers,
+        done.thrown_out
+    );
     Ok(())
+}
+
+impl LoadArguments {
+    fn hostile_station(&self) -> Option<(StationConfig, u32)> {
+        let mut station = StationConfig::new(self.crowd.url.clone(), self.hostile_identity.clone()?);
+        station.password.clone_from(&self.crowd.password);
+        Some((station, self.hostile?))
+    }
 }

@@ -28,7 +28,10 @@ pub fn members<'a>(raw: &'a RawValue, each: impl FnMut(&str, &'a RawValue)) -> b
     serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members(each)).is_ok()
 }
 
-/// Hands over each item of an array. `false` when it is no array.
+/// The most items of an array that are handed over (SECURITY S6). No bill needs more, and frames that bill are kept whole.
+const MOST_ITEMS: usize = 1_000;
+
+/// Hands over each item of an array, the first 1,000. `false` when it is no array.
 pub fn items<'a>(raw: &'a RawValue, each: impl FnMut(&'a RawValue)) -> bool {
     struct Items<F>(F);
     impl<'a, F: FnMut(&'a RawValue)> Visitor<'a> for Items<F> {
@@ -37,8 +40,12 @@ pub fn items<'a>(raw: &'a RawValue, each: impl FnMut(&'a RawValue)) -> bool {
             f.write_str("an array")
         }
         fn visit_seq<A: SeqAccess<'a>>(mut self, mut seq: A) -> Result<(), A::Error> {
+            let mut count = 0;
             while let Some(item) = seq.next_element()? {
-                (self.0)(item);
+                count += 1;
+                if count <= MOST_ITEMS {
+                    (self.0)(item);
+                }
             }
             Ok(())
         }
@@ -139,5 +146,8 @@ mod tests {
         assert_eq!(seen[2], ("a".into(), "\"4\"".into()));
         assert!(!members(&raw("[1]"), |_, _| ()));
         assert!(!items(&raw("{}"), |_| ()));
+        let mut count = 0;
+        assert!(items(&raw(&format!("[{}0]", "0,".repeat(5_000))), |_| count += 1));
+        assert_eq!(count, MOST_ITEMS);
     }
 }
