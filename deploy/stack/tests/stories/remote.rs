@@ -82,8 +82,11 @@ async fn an_unreachable_gateway_lets_the_command_expire() {
     until_there_is(&story, "select count(*) from commands where outcome = 'Expired'").await;
     story.proxy.heal();
     story.settled().await;
-    let nothing = tokio::time::timeout(Duration::from_millis(300), station.asked()).await;
-    assert!(nothing.is_err(), "an expired command was carried out: {nothing:?}");
+    // The gateway may well ask it for its statuses.
+    while let Ok(asked) = tokio::time::timeout(Duration::from_millis(300), station.asked()).await {
+        let asked = asked.unwrap();
+        assert_ne!(asked.action, "RemoteStartTransaction", "an expired command was carried out");
+    }
 }
 
 /// Asks in the background, as an app would; yields the status.
