@@ -174,7 +174,7 @@ async fn ask_or_hold(
         group: Some(format!("user-{}", wish.user)),
         until: Timestamp::from_utc(it.wanted_until.unwrap_or(it.expires_at)),
     });
-    let new = NewCommand { gateway, station, body, issued_by: Some(wish.user), ttl: ASKING };
+    let new = NewCommand { gateway, station, body, issued_by: Some(wish.user), ttl: ASKING, waits: false };
     let command = command::issue_in(tx, new).await?;
     rows::set_command(tx, it.id, command).await?;
     Ok(Begun::Asked(it.id, command))
@@ -221,7 +221,8 @@ async fn tell_site(
     let station = route.station.and_then(|name| StationId::new(name).ok());
     let (Some(gateway), Some(station)) = (route.gateway_id, station) else { return Ok(None) };
     let body = CommandBody::CancelReservation { reservation: ReservationId(it.id) };
-    let new = NewCommand { gateway: GatewayId(gateway), station, body, issued_by: by, ttl: ASKING };
+    let new =
+        NewCommand { gateway: GatewayId(gateway), station, body, issued_by: by, ttl: ASKING, waits: false };
     Ok(Some(command::issue_in(tx, new).await?))
 }
 

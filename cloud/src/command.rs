@@ -4,11 +4,14 @@
 //! issue one: it commits the row and tells the replicas that read the gateway's shard, which publish it and repeat it with
 //! growing pauses until the result comes. Repeating is safe, because a gateway never carries out one id twice.
 //!
-//! A result comes twice: at once on its own topic, and as a lasting record. The first one counts.
+//! A result comes twice: at once on its own topic, and as a lasting record. The first one counts, and it also counts when the
+//! command was closed by its expiry before: then it is marked as late.
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use shared::id::{CommandId, GatewayId, StationId};
+use shared::model::event::LocalCommandFinished;
 use shared::model::{CommandBody, CommandResult, Outcome};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +20,8 @@ use uuid::Uuid;
 
 use crate::booking;
 use crate::clock;
+use crate::db::audit::{self, Entry};
+use crate::db::record::Origin;
 use crate::db::{command as rows, file_step};
 use crate::live::{self, Hint, Hub};
 
@@ -36,6 +41,8 @@ pub struct NewCommand {
     pub issued_by: Option<i64>,
     /// For how long it is worth doing.
     pub ttl: Duration,
+    /// Does it wait for a station that is not connected?
+    pub waits: bool,
 }
 
 /// Commits a command and has it sent.
@@ -103,6 +110,45 @@ pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandR
     Ok(first)
 }
 
+/// Keeps an order that an installer gave at the gateway, and how it ended.
+///
+/// # Errors
+/// As any statement.
+pub async fn learn(tx: &mut PgConnection, origin: Origin, ended: &LocalCommandFinished) -> sqlx::Result<()> {
+    if !rows::learn(tx, origin.gateway, ended).await? {
+        return Ok(());
+    }
+    let LocalCommandFinished { command, result } = ended;
+    let after = json!({
+        "station": command.station, "order": described(&command.body), "by": "local installer",
+        "outcome": result.outcome.name(), "detail": result.detail,
+    });
+    let entry = Entry {
+        action: command.body.kind(),
+        entity: "Command",
+        row_id: Some(command.id.to_string()),
+        site_id: Some(origin.site_id),
+        after: Some(after),
+        ..Entry::default()
+    };
+    audit::write(tx, &entry).await?;
+    Ok(())
+}
+
+/// An order for people to read later: all of it but passwords and the tokens that people charge with.
+pub fn described(body: &CommandBody) -> Value {
+    let mut asked = serde_json::to_value(body).unwrap_or_default();
+    if let Some(asked) = asked.get_mut(body.kind()) {
+        let secret = asked["key"].as_str().is_some_and(|key| key.eq_ignore_ascii_case("AuthorizationKey"));
+        for name in ["token", if secret { "value" } else { "token" }] {
+            if let Some(value) = asked.get_mut(name) {
+                *value = "…".into();
+            }
+        }
+    }
+    asked
+}
+
 /// Closes what nobody answered in time. Any number of replicas may do so at once.
 ///
 /// # Errors
@@ -112,6 +158,7 @@ pub async fn close_expired(db: &PgPool) -> sqlx::Result<()> {
     for (gateway, id) in rows::lock_expired(&mut tx).await? {
         let result = CommandResult::plain(id, Outcome::Expired, "no answer in time", clock::now());
         finish(&mut tx, gateway, &result).await?;
+        rows::presume(&mut tx, id).await?;
     }
     tx.commit().await
 }

@@ -100,7 +100,8 @@ async fn renew_part(tx: &mut PgConnection, part: i16) -> sqlx::Result<Vec<Gatewa
 
 async fn renew_site(tx: &mut PgConnection, site: i64) -> sqlx::Result<Vec<GatewayId>> {
     let tokens = rows::own(tx, site).await?.into_iter().map(entry).collect();
-    let body = DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens });
+    let on_stations = rows::on_stations(tx, site).await?;
+    let body = DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, on_stations, tokens });
     let hash = v1::hash(&body);
     let mut changed = rows::give_all_parts(tx, site, PUBLIC_TOKENS).await?;
     for gateway in document::gateways_of(tx, site).await? {

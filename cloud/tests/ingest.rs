@@ -260,6 +260,7 @@ async fn a_command_reaches_the_gateway_and_its_first_result_counts() {
         body: CommandBody::ClearCache,
         issued_by: Some(1),
         ttl: Duration::from_millis(ttl),
+        waits: false,
     };
     let (first, silent) = (new(20_000), new(300));
     let id = command::issue(&house.db, first).await.unwrap();

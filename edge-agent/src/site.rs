@@ -352,6 +352,8 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::TxRefFloor(_)
         | Write::Reservation(_)
         | Write::ReservationGone(_)
+        | Write::CommandWaits(_)
+        | Write::LocalList(_)
         | Write::Errand(_)
         | Write::ErrandGone(_)
         | Write::DecidedHere(_)

@@ -8,6 +8,7 @@ mod connector;
 mod fact;
 pub mod files;
 pub mod keys;
+mod local_list;
 mod profiles;
 mod queue;
 mod reservation;
@@ -44,6 +45,7 @@ pub struct Core {
     records: Vec<SessionRecord>,
     /// Tokens that the CSMS has answered about.
     cache: HashMap<String, bool>,
+    local_list: local_list::LocalList,
     files: files::Files,
     first_local: Local,
     next_local: Local,
@@ -82,6 +84,7 @@ impl Core {
             profiles: Vec::new(),
             records: Vec::new(),
             cache: HashMap::new(),
+            local_list: local_list::LocalList::default(),
             files: files::Files::default(),
             first_local: seed,
             next_local: seed,

@@ -15,22 +15,23 @@ use shared::model::charging::{
     PurposeKind, RateUnit,
 };
 use shared::model::command::{
-    Command, CommandBody, CommandResult, ConfigurationEntry, Outcome, Told, TriggeredMessage,
+    Command, CommandBody, CommandResult, ConfigurationEntry, Origin, Outcome, Told, TriggeredMessage,
 };
 use shared::model::document::{
     DocumentBody, DocumentVersion, PublicTokensDoc, StationEntry, StationsDoc, TariffAssignment, TariffsDoc,
     TokensDoc,
 };
 use shared::model::event::{
-    AuthorisationDecided, ClockMeasured, DocumentApplied, Event, Lane, MeterGap, PresenceChanged,
-    SecurityNoticed, SessionMetered, SessionPriced, StationBooted, StatusChanged, StopUnmatched,
-    UnknownCardSeen,
+    AuthorisationDecided, ClockMeasured, DocumentApplied, Event, Lane, LocalCommandFinished, MeterGap,
+    PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced, StationBooted, StatusChanged,
+    StopUnmatched, UnknownCardSeen,
 };
 use shared::model::file::{
     FirmwareImage, FirmwareProgressed, FirmwareSignature, FirmwareState, FirmwareUpdate, LogKind,
     LogProgressed, LogReceived, LogRequest, LogState, ReceivedFile, Retries, Sha256, Transfer,
 };
 use shared::model::frame_log::{Direction, FrameFilter, FramePage, LoggedFrame};
+use shared::model::local_list::{LocalListChanged, LocalListState};
 use shared::model::onboarding::{
     AdmissionDoc, StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged,
 };
@@ -251,6 +252,19 @@ fn life() -> Vec<Event> {
         Event::SettingsRead(SettingsRead { station: station(), entries: vec![entry], whole: true, at: AT }),
         Event::SettingsApplied(SettingsApplied { station: station(), outcomes: vec![outcome], at: AT }),
         Event::ClockMeasured(ClockMeasured { station: station(), skew_ms: -61_000, at: AT }),
+        Event::LocalListChanged(LocalListChanged {
+            station: station(),
+            state: LocalListState::Refused,
+            version: 7,
+            entries: 300,
+            left_out: 2,
+            detail: "d".into(),
+            at: AT,
+        }),
+        Event::LocalCommandFinished(Box::new(LocalCommandFinished {
+            command: command(CommandBody::ClearCache),
+            result: result(),
+        })),
     ]
 }
 
@@ -317,6 +331,18 @@ fn firmware_update() -> FirmwareUpdate {
     }
 }
 
+fn command(body: CommandBody) -> Command {
+    Command {
+        id: CommandId(id(7)),
+        issued_at: AT,
+        expires_at: AT.plus_millis(30_000),
+        station: station(),
+        body,
+        waits: true,
+        origin: Origin::Installer,
+    }
+}
+
 fn commands() -> Vec<CommandBody> {
     let evse = EvseNo(1);
     vec![
@@ -361,6 +387,8 @@ fn commands() -> Vec<CommandBody> {
             limit: Some(7),
             ..FrameFilter::default()
         }),
+        CommandBody::GetLocalListVersion,
+        CommandBody::SendLocalList,
     ]
 }
 
@@ -379,7 +407,11 @@ fn documents() -> Vec<DocumentBody> {
     let assigned = TariffAssignment { station: station(), evse: EvseNo(1), tariff: 0 };
     vec![
         DocumentBody::Stations(StationsDoc { timezone: "Europe/Berlin".into(), stations: vec![entry] }),
-        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![token.clone()] }),
+        DocumentBody::Tokens(TokensDoc {
+            unknown: AuthStatus::Invalid,
+            on_stations: true,
+            tokens: vec![token.clone()],
+        }),
         DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff()], assigned: vec![assigned] }),
         DocumentBody::PublicTokens(PublicTokensDoc { part: 63, tokens: vec![token] }),
         DocumentBody::Admission(AdmissionDoc {
@@ -450,14 +482,7 @@ fn downs() -> Vec<(DownTopic, Down)> {
         }),
     ));
     for body in commands() {
-        let command = Command {
-            id: CommandId(id(7)),
-            issued_at: AT,
-            expires_at: AT.plus_millis(30_000),
-            station: station(),
-            body,
-        };
-        all.push((DownTopic::Command, Down::Command(command)));
+        all.push((DownTopic::Command, Down::Command(command(body))));
     }
     for body in documents() {
         all.push((DownTopic::Want, Down::Want(Document { version: 9, body })));

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use shared::id::{CommandId, GatewayId, Shard, StationId};
+use shared::model::command::Origin;
+use shared::model::event::LocalCommandFinished;
 use shared::model::{Command, CommandBody, CommandResult};
 use shared::units::Timestamp;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::text;
 use crate::command::NewCommand;
 
 /// Commands closed or sent in one round.
@@ -27,8 +30,8 @@ pub struct Due {
 /// Writes a new one.
 pub async fn insert(tx: &mut PgConnection, id: CommandId, new: &NewCommand) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into commands (id, gateway_id, station, kind, body, issued_by, expires_at)
-         values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))",
+        "insert into commands (id, gateway_id, station, kind, body, issued_by, expires_at, waits)
+         values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8)",
     )
     .bind(id.0)
     .bind(new.gateway.0)
@@ -37,6 +40,7 @@ pub async fn insert(tx: &mut PgConnection, id: CommandId, new: &NewCommand) -> s
     .bind(postcard::to_stdvec(&new.body).expect("wire types always serialise"))
     .bind(new.issued_by)
     .bind(new.ttl.as_secs_f64())
+    .bind(new.waits)
     .execute(tx)
     .await?;
     Ok(())
@@ -49,17 +53,53 @@ pub async fn result(db: &PgPool, id: CommandId) -> sqlx::Result<Option<CommandRe
     Ok(row.flatten().map(|Json(result)| result))
 }
 
-/// Ends it, unless it has ended; only a command of that gateway.
+/// Ends it, unless it has ended otherwise than by its expiry here; only a command of that gateway.
 pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandResult) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "update commands set state = 'finished', outcome = $3, detail = $4, result = $5, finished_at = now()
-         where id = $1 and gateway_id = $2 and state <> 'finished'",
+        "update commands set state = 'finished', outcome = $3, detail = $4, result = $5, finished_at = now(),
+             late = presumed, presumed = false
+         where id = $1 and gateway_id = $2 and (state <> 'finished' or presumed)",
     )
     .bind(result.id.0)
     .bind(gateway.0)
     .bind(result.outcome.name())
     .bind(&result.detail)
     .bind(Json(result))
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Its end is only presumed: nobody answered in time.
+pub async fn presume(tx: &mut PgConnection, id: CommandId) -> sqlx::Result<()> {
+    sqlx::query("update commands set presumed = true where id = $1").bind(id.0).execute(tx).await.map(drop)
+}
+
+/// Writes one that was given and ended at the gateway. `false` when it is known.
+pub async fn learn(
+    tx: &mut PgConnection,
+    gateway: GatewayId,
+    ended: &LocalCommandFinished,
+) -> sqlx::Result<bool> {
+    let LocalCommandFinished { command, result } = ended;
+    let time = |at: Timestamp| at.to_utc().unwrap_or_default();
+    let done = sqlx::query(
+        "insert into commands (id, gateway_id, station, kind, body, issued_at, expires_at, waits, origin, state, outcome,
+             detail, result, finished_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'installer', 'finished', $9, $10, $11, $12) on conflict (id) do nothing",
+    )
+    .bind(command.id.0)
+    .bind(gateway.0)
+    .bind(text(command.station.as_str()))
+    .bind(command.body.kind())
+    .bind(postcard::to_stdvec(&command.body).expect("wire types always serialise"))
+    .bind(time(command.issued_at))
+    .bind(time(command.expires_at))
+    .bind(command.waits)
+    .bind(result.outcome.name())
+    .bind(text(&result.detail))
+    .bind(Json(result))
+    .bind(time(result.at))
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -85,9 +125,9 @@ pub async fn take_due(db: &PgPool, shards: &[i16]) -> sqlx::Result<Vec<Due>> {
              where c.state <> 'finished' and c.due_at <= now() and c.expires_at > now() and g.shard = any($1)
              order by c.due_at limit $2 for update of c skip locked)
          update commands c set state = 'sent', attempts = attempts + 1,
-                due_at = now() + make_interval(secs => least(15, power(2, least(attempts, 4))))
+                due_at = now() + make_interval(secs => least(case when waits then 300 else 15 end, power(2, least(attempts, 9))))
          from due where due.id = c.id
-         returning c.id, c.gateway_id, due.shard, c.station, c.body, c.issued_at, c.expires_at",
+         returning c.id, c.gateway_id, due.shard, c.station, c.body, c.issued_at, c.expires_at, c.waits",
     )
     .bind(shards)
     .bind(ROUND)
@@ -116,6 +156,7 @@ struct Row {
     body: Vec<u8>,
     issued_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
+    waits: bool,
 }
 
 impl Row {
@@ -128,6 +169,8 @@ impl Row {
             expires_at: Timestamp::from_utc(self.expires_at),
             station: StationId::new(self.station).ok()?,
             body,
+            waits: self.waits,
+            origin: Origin::Cloud,
         };
         Some(Due {
             gateway: GatewayId(self.gateway_id),

@@ -83,6 +83,15 @@ pub async fn own(tx: &mut PgConnection, site: i64) -> sqlx::Result<Vec<Listed>> 
     .await
 }
 
+/// Shall a site's stations keep its lists, too?
+///
+/// # Errors
+/// As any statement.
+pub async fn on_stations(tx: &mut PgConnection, site: i64) -> sqlx::Result<bool> {
+    let on = sqlx::query_scalar("select local_lists from sites where id = $1").bind(site);
+    Ok(on.fetch_optional(tx).await?.unwrap_or(false))
+}
+
 /// Gives every public gateway a part of the public list. Returns those to whom it is new.
 ///
 /// # Errors

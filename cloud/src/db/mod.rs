@@ -19,6 +19,7 @@ pub mod history;
 pub mod lease;
 pub mod limit;
 pub mod list;
+pub mod local_list;
 pub mod login_code;
 pub mod map;
 pub mod member;

@@ -32,7 +32,53 @@ pub struct CommandRow {
     pub detail: Option<String>,
     pub result: Option<sqlx::types::Json<async_graphql::Value>>,
     pub issued_at: DateTime<Utc>,
+    pub issued_by: Option<i64>,
+    pub expires_at: DateTime<Utc>,
+    pub origin: String,
+    pub late: bool,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What a list of commands is cut down to.
+#[derive(Debug, Default)]
+pub struct CommandFilter {
+    /// To stations of this site.
+    pub site: Option<i64>,
+    /// To this charge point.
+    pub charge_point: Option<i64>,
+    /// In this state.
+    pub state: Option<&'static str>,
+}
+
+/// Commands to stations of sites within reach, the newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn commands(
+    db: &PgPool,
+    filter: &CommandFilter,
+    (limit, offset): (i64, i64),
+    reach: &Reach,
+) -> sqlx::Result<Vec<CommandRow>> {
+    sqlx::query_as(
+        "select c.* from commands c join gateways g on g.id = c.gateway_id join sites s on s.id = g.site_id
+         where ($1 or s.owner_id = $2 or s.organization_id = any($3))
+           and ($4::bigint is null or s.id = $4)
+           and ($5::bigint is null or exists (select from charge_points p where p.id = $5 and p.site_id = s.id
+                                              and p.charge_point_hardware_id = c.station))
+           and ($6::text is null or c.state = $6)
+         order by c.issued_at desc, c.id limit $7 offset $8",
+    )
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
+    .bind(filter.site)
+    .bind(filter.charge_point)
+    .bind(filter.state)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(db)
+    .await
 }
 
 /// A charge point within reach.

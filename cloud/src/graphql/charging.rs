@@ -10,7 +10,7 @@ use shared::model::command::CommandBody;
 use shared::units::Timestamp;
 use uuid::Uuid;
 
-use super::command::{CommandView, charge_point_or_connector, order};
+use super::command::{CommandView, OrderTerms, charge_point_or_connector, order};
 use super::error::{Fault, Result};
 use super::scalar::Time;
 
@@ -106,13 +106,14 @@ impl ChargingMutation {
         charge_point_id: ID,
         connector_id: Option<ID>,
         profile: ChargingProfileInput,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let profile = profile.read()?;
         let (at, evse) = charge_point_or_connector(ctx, &charge_point_id, connector_id.as_ref()).await?;
         if profile.purpose == ChargingPurpose::Station && evse.is_some() {
             return Err(Fault::BadInput("A profile of the STATION is for no single connector.".into()));
         }
-        order(ctx, at, CommandBody::SetChargingProfile { evse, profile }).await
+        order(ctx, at, CommandBody::SetChargingProfile { evse, profile }, terms).await
     }
 
     /// Removes the profiles that fit all that is given; all of the station's when nothing is.
@@ -124,10 +125,11 @@ impl ChargingMutation {
         profile_id: Option<i32>,
         purpose: Option<Purpose>,
         stack_level: Option<u16>,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let (at, evse) = charge_point_or_connector(ctx, &charge_point_id, connector_id.as_ref()).await?;
         let filter = ProfileFilter { id: profile_id, evse, purpose: purpose.map(Into::into), stack_level };
-        order(ctx, at, CommandBody::ClearChargingProfiles(filter)).await
+        order(ctx, at, CommandBody::ClearChargingProfiles(filter), terms).await
     }
 
     /// What all profiles of a station or of one connector (`Connector.id`) add up to, as the station reckons. `result` has
@@ -139,13 +141,19 @@ impl ChargingMutation {
         connector_id: Option<ID>,
         #[graphql(desc = "Seconds from now, at most a week.")] duration: i32,
         unit: Option<Unit>,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let seconds = u32::try_from(duration).ok().filter(|_| (1..=MAX_DURATION).contains(&duration));
         let duration_s = seconds
             .ok_or_else(|| Fault::BadInput(format!("duration must be 1 to {MAX_DURATION} seconds.")))?;
         let (at, evse) = charge_point_or_connector(ctx, &charge_point_id, connector_id.as_ref()).await?;
-        order(ctx, at, CommandBody::GetCompositeSchedule { evse, duration_s, unit: unit.map(Into::into) })
-            .await
+        order(
+            ctx,
+            at,
+            CommandBody::GetCompositeSchedule { evse, duration_s, unit: unit.map(Into::into) },
+            terms,
+        )
+        .await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use serde_json::json;
 use shared::id::{CommandId, EvseNo, GatewayId, StationId};
 use shared::model::command::{CommandBody, CommandResult, TriggeredMessage};
@@ -11,16 +11,19 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::{Fault, Result};
+use super::filter::Paging;
 use super::scalar::{JsonValue, Time};
 use super::{app, parse_id, reach};
 use crate::App;
 use crate::auth::Deed;
 use crate::command::{self, NewCommand};
 use crate::db::audit::{self, Entry};
-use crate::db::station::{self, CommandRow, Target};
+use crate::db::station::{self, CommandFilter, CommandRow, Target};
 
 /// For how long an order is worth doing: who pressed a button is still there.
 const LIFE: Duration = Duration::from_secs(20);
+/// The longest: a month.
+const LONGEST_LIFE: i32 = 30 * 86_400;
 /// A little longer, so that the expiry is seen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -40,7 +43,73 @@ pub(super) struct CommandView {
     /// What was read, for commands that read.
     result: Option<JsonValue>,
     issued_at: Time,
+    /// Who gave it: `User.id`; null when an installer at the gateway or the server itself did.
+    issued_by: Option<ID>,
+    /// When it is void.
+    expires_at: Time,
+    /// cloud, or installer when it was given at the gateway itself.
+    origin: String,
+    /// The outcome came after the order had been closed as Expired.
+    late: bool,
     finished_at: Option<Time>,
+}
+
+/// On what terms an order is given.
+#[derive(InputObject, Clone, Copy)]
+pub(super) struct OrderTerms {
+    /// Seconds for which it is worth doing; after them it is never carried out. At most 30 days.
+    #[graphql(default = 20)]
+    expires_in: i32,
+    /// When the station is not connected: keep the order until it is, instead of ending with StationOffline.
+    #[graphql(default)]
+    wait_for_station: bool,
+    /// Seconds to wait for the outcome before answering, at most 25; then the state is pending or sent, and
+    /// `command` tells of the end.
+    #[graphql(default = 25)]
+    answer_within: i32,
+}
+
+/// The same, read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) life: Duration,
+    pub(super) waits: bool,
+    patience: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Terms { life: LIFE, waits: false, patience: PATIENCE }
+    }
+}
+
+impl Terms {
+    pub(super) fn read(given: Option<OrderTerms>) -> Result<Self> {
+        let Some(given) = given else { return Ok(Terms::default()) };
+        let seconds = |value: i32, range: std::ops::RangeInclusive<i32>, name: &str| {
+            let seconds = u64::try_from(value).ok().filter(|_| range.contains(&value));
+            let bad =
+                || Fault::BadInput(format!("{name} must be {} to {} seconds.", range.start(), range.end()));
+            seconds.map(Duration::from_secs).ok_or_else(bad)
+        };
+        Ok(Terms {
+            life: seconds(given.expires_in, 1..=LONGEST_LIFE, "expiresIn")?,
+            waits: given.wait_for_station,
+            patience: seconds(given.answer_within, 0..=25, "answerWithin")?,
+        })
+    }
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "lowercase")]
+pub(super) enum CommandState {
+    /// Not yet sent to the gateway.
+    Pending,
+    /// Sent.
+    Sent,
+    /// Over.
+    Finished,
 }
 
 impl From<CommandRow> for CommandView {
@@ -54,6 +123,10 @@ impl From<CommandRow> for CommandView {
             detail: row.detail,
             result: row.result.map(|json| JsonValue(json.0)),
             issued_at: Time(row.issued_at),
+            issued_by: row.issued_by.map(ID::from),
+            expires_at: Time(row.expires_at),
+            origin: row.origin,
+            late: row.late,
             finished_at: row.finished_at.map(Time),
         }
     }
@@ -88,6 +161,31 @@ impl CommandQuery {
         let Ok(id) = id.parse::<Uuid>() else { return Ok(None) };
         Ok(station::command(&app(ctx).db, id, &reach).await?.map(CommandView::from))
     }
+
+    /// Commands to stations that one operates, the newest first: to all of them, a site's or one.
+    async fn commands(
+        &self,
+        ctx: &Context<'_>,
+        site_id: Option<ID>,
+        charge_point_id: Option<ID>,
+        state: Option<CommandState>,
+        paging: Option<Paging>,
+    ) -> Result<Vec<CommandView>> {
+        let (_, reach) = reach(ctx, Deed::Operate).await?;
+        let id = |id: Option<ID>, name| id.map(|id| parse_id(&id, name)).transpose();
+        let filter = CommandFilter {
+            site: id(site_id, "siteId")?,
+            charge_point: id(charge_point_id, "chargePointId")?,
+            state: state.map(|state| match state {
+                CommandState::Pending => "pending",
+                CommandState::Sent => "sent",
+                CommandState::Finished => "finished",
+            }),
+        };
+        let page = Paging::rows(paging.as_ref())?;
+        let rows = station::commands(&app(ctx).db, &filter, page, &reach).await?;
+        Ok(rows.into_iter().map(CommandView::from).collect())
+    }
 }
 
 #[derive(Default)]
@@ -101,15 +199,21 @@ impl CommandMutation {
         ctx: &Context<'_>,
         charge_point_id: ID,
         #[graphql(default)] hard: bool,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::Reset { hard }).await
+        order(ctx, at, CommandBody::Reset { hard }, terms).await
     }
 
     /// Lets go of the plug at a connector (`Connector.id`).
-    async fn unlock_connector(&self, ctx: &Context<'_>, connector_id: ID) -> Result<CommandView> {
+    async fn unlock_connector(
+        &self,
+        ctx: &Context<'_>,
+        connector_id: ID,
+        terms: Option<OrderTerms>,
+    ) -> Result<CommandView> {
         let (at, evse) = connector(ctx, &connector_id).await?;
-        order(ctx, at, CommandBody::Unlock { evse }).await
+        order(ctx, at, CommandBody::Unlock { evse }, terms).await
     }
 
     /// Takes a station, or one connector of it (`Connector.id`), into or out of service.
@@ -119,9 +223,10 @@ impl CommandMutation {
         charge_point_id: ID,
         connector_id: Option<ID>,
         operative: bool,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let (at, evse) = charge_point_or_connector(ctx, &charge_point_id, connector_id.as_ref()).await?;
-        order(ctx, at, CommandBody::SetAvailability { evse, operative }).await
+        order(ctx, at, CommandBody::SetAvailability { evse, operative }, terms).await
     }
 
     /// Reads settings of a station, all when no keys are given. `result` has them.
@@ -130,12 +235,13 @@ impl CommandMutation {
         ctx: &Context<'_>,
         charge_point_id: ID,
         #[graphql(default)] keys: Vec<String>,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         if keys.len() > 100 || keys.iter().any(|key| !(1..=50).contains(&key.chars().count())) {
             return Err(Fault::BadInput("At most 100 keys, each of 1 to 50 characters.".into()));
         }
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::GetConfiguration { keys }).await
+        order(ctx, at, CommandBody::GetConfiguration { keys }, terms).await
     }
 
     /// Changes a setting of a station.
@@ -145,18 +251,24 @@ impl CommandMutation {
         charge_point_id: ID,
         key: String,
         value: String,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         if !(1..=50).contains(&key.chars().count()) || value.chars().count() > 500 {
             return Err(Fault::BadInput("A key has 1 to 50 characters, a value at most 500.".into()));
         }
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::ChangeConfiguration { key, value }).await
+        order(ctx, at, CommandBody::ChangeConfiguration { key, value }, terms).await
     }
 
     /// Makes a station forget the tokens it remembers.
-    async fn clear_cache(&self, ctx: &Context<'_>, charge_point_id: ID) -> Result<CommandView> {
+    async fn clear_cache(
+        &self,
+        ctx: &Context<'_>,
+        charge_point_id: ID,
+        terms: Option<OrderTerms>,
+    ) -> Result<CommandView> {
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::ClearCache).await
+        order(ctx, at, CommandBody::ClearCache, terms).await
     }
 
     /// Asks a station for a message now, for one connector of it (`Connector.id`) or all.
@@ -166,9 +278,10 @@ impl CommandMutation {
         charge_point_id: ID,
         message: MessageName,
         connector_id: Option<ID>,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let (at, evse) = charge_point_or_connector(ctx, &charge_point_id, connector_id.as_ref()).await?;
-        order(ctx, at, CommandBody::Trigger { message: message.into(), evse }).await
+        order(ctx, at, CommandBody::Trigger { message: message.into(), evse }, terms).await
     }
 
     /// Passes a vendor's message on to a station.
@@ -179,6 +292,7 @@ impl CommandMutation {
         vendor_id: String,
         message_id: Option<String>,
         data: Option<String>,
+        terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let long =
             |text: &Option<String>, most: usize| text.as_ref().is_some_and(|it| it.chars().count() > most);
@@ -188,7 +302,31 @@ impl CommandMutation {
             ));
         }
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::DataTransfer { vendor: vendor_id, message: message_id, data }).await
+        order(ctx, at, CommandBody::DataTransfer { vendor: vendor_id, message: message_id, data }, terms)
+            .await
+    }
+
+    /// Asks a station for the version of the list of tokens that it keeps. `result` has it.
+    async fn get_local_list_version(
+        &self,
+        ctx: &Context<'_>,
+        charge_point_id: ID,
+        terms: Option<OrderTerms>,
+    ) -> Result<CommandView> {
+        let at = charge_point(ctx, &charge_point_id).await?;
+        order(ctx, at, CommandBody::GetLocalListVersion, terms).await
+    }
+
+    /// Sends a station the whole list of tokens that it shall keep. The site keeps it in step by itself; this is for a
+    /// station that lost it without saying so.
+    async fn send_local_list(
+        &self,
+        ctx: &Context<'_>,
+        charge_point_id: ID,
+        terms: Option<OrderTerms>,
+    ) -> Result<CommandView> {
+        let at = charge_point(ctx, &charge_point_id).await?;
+        order(ctx, at, CommandBody::SendLocalList, terms).await
     }
 }
 
@@ -215,43 +353,48 @@ pub(super) async fn give(
     to: Addressee,
     body: CommandBody,
     by: i64,
+    terms: Terms,
 ) -> Result<(CommandId, Option<CommandResult>)> {
-    let new = NewCommand { gateway: to.gateway, station: to.station, body, issued_by: Some(by), ttl: LIFE };
+    let new = NewCommand {
+        gateway: to.gateway,
+        station: to.station,
+        body,
+        issued_by: Some(by),
+        ttl: terms.life,
+        waits: terms.waits,
+    };
     let mut tx = app.db.begin().await?;
     let entry = entry(&mut tx, &new).await?;
     let id = command::issue_in(&mut tx, new).await?;
     audit::write(&mut tx, &Entry { row_id: Some(id.to_string()), actor: Some(by), ..entry }).await?;
     tx.commit().await?;
-    let result = command::wait(&app.db, &app.live, id, Instant::now() + PATIENCE).await?;
+    let result = command::wait(&app.db, &app.live, id, Instant::now() + terms.patience).await?;
     Ok((id, result))
 }
 
-/// What the log says of an order: all of it but passwords and the tokens that people charge with.
+/// What the log says of an order.
 pub(super) async fn entry(tx: &mut PgConnection, new: &NewCommand) -> Result<Entry<'static>> {
     let site = sqlx::query_scalar("select site_id from gateways where id = $1");
     let site: Option<i64> = site.bind(new.gateway.0).fetch_optional(tx).await?;
-    let mut asked = serde_json::to_value(&new.body).map_err(anyhow::Error::from)?;
-    if let Some(asked) = asked.get_mut(new.body.kind()) {
-        let secret = asked["key"].as_str().is_some_and(|key| key.eq_ignore_ascii_case("AuthorizationKey"));
-        for name in ["token", if secret { "value" } else { "token" }] {
-            if let Some(value) = asked.get_mut(name) {
-                *value = "…".into();
-            }
-        }
-    }
     Ok(Entry {
         action: new.body.kind(),
         entity: "Command",
         site_id: site,
-        after: Some(json!({"station": new.station, "order": asked})),
+        after: Some(json!({"station": new.station, "order": command::described(&new.body)})),
         ..Entry::default()
     })
 }
 
-pub(super) async fn order(ctx: &Context<'_>, target: Target, body: CommandBody) -> Result<CommandView> {
+pub(super) async fn order(
+    ctx: &Context<'_>,
+    target: Target,
+    body: CommandBody,
+    terms: Option<OrderTerms>,
+) -> Result<CommandView> {
     let (viewer, _) = reach(ctx, Deed::Operate).await?;
+    let terms = Terms::read(terms)?;
     let to = Addressee::of(&target).ok_or_else(|| Fault::BadInput(NO_GATEWAY.into()))?;
-    let (id, _) = give(app(ctx), to, body, viewer.id).await?;
+    let (id, _) = give(app(ctx), to, body, viewer.id, terms).await?;
     let row = station::command(&app(ctx).db, id.0, &viewer.reach(Deed::Operate)).await?;
     row.map(CommandView::from).ok_or_else(|| Fault::no_such("Command", id))
 }

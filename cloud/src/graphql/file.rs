@@ -298,7 +298,8 @@ async fn issue(
     by: i64,
 ) -> Result<shared::id::CommandId> {
     let to = Addressee::of(&target).ok_or_else(|| Fault::BadInput(NO_GATEWAY.into()))?;
-    let new = NewCommand { gateway: to.gateway, station: to.station, body, issued_by: Some(by), ttl };
+    let new =
+        NewCommand { gateway: to.gateway, station: to.station, body, issued_by: Some(by), ttl, waits: false };
     let logged = entry(tx, &new).await?;
     let id = command::issue_in(tx, new).await?;
     audit::write(tx, &Entry { row_id: Some(id.to_string()), actor: Some(by), ..logged }).await?;

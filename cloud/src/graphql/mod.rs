@@ -23,6 +23,7 @@ mod filter;
 mod firmware;
 mod history;
 mod live;
+mod local_list;
 mod map;
 mod member;
 mod onboarding;
@@ -80,6 +81,7 @@ pub struct Query(
     card::GroupQuery,
     card::UnknownCardQuery,
     booking::BookingQuery,
+    local_list::LocalListQuery,
 );
 
 /// What can be done.
@@ -100,6 +102,7 @@ pub struct Mutation(
     firmware::FirmwareMutation,
     file::FileMutation,
     booking::BookingMutation,
+    local_list::LocalListMutation,
     member::MemberMutation,
     api_key::ApiKeyMutation,
 );

@@ -5,7 +5,7 @@ use shared::id::{GatewayId, SessionId, StationId};
 use shared::model::command::{CommandBody, CommandResult, Outcome};
 use shared::model::token::IdToken;
 
-use super::command::{Addressee, evse, give};
+use super::command::{Addressee, Terms, evse, give};
 use super::error::{Fault, Result};
 use super::{app, reach, row_id};
 use crate::App;
@@ -50,7 +50,7 @@ impl TransactionMutation {
         let Some(to) = Addressee::of(&target) else { return Ok(said(Outcome::StationOffline)) };
         let token = IdToken::new(token_of(app, viewer.id).await?);
         let body = CommandBody::RemoteStart { evse: evse(&target), token };
-        let (_, result) = give(app, to, body, viewer.id).await?;
+        let (_, result) = give(app, to, body, viewer.id, Terms::default()).await?;
         Ok(TransactionByUserResponse::of(result))
     }
 
@@ -69,7 +69,7 @@ impl TransactionMutation {
         let station = StationId::new(name).map_err(|error| Fault::Internal(error.into()))?;
         let to = Addressee { gateway: GatewayId(gateway), station };
         let body = CommandBody::RemoteStop { session: SessionId(session) };
-        let (_, result) = give(app, to, body, viewer.id).await?;
+        let (_, result) = give(app, to, body, viewer.id, Terms::default()).await?;
         Ok(TransactionByUserResponse::of(result))
     }
 }

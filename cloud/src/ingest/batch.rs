@@ -19,7 +19,7 @@ use super::life::Life;
 use super::project::{self, Changes};
 use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
-use crate::db::{cursor, file_step, projection, quarantine, record, unknown_card};
+use crate::db::{cursor, file_step, local_list, projection, quarantine, record, unknown_card};
 use crate::live::Hint;
 use crate::{billing, booking, command, documents};
 
@@ -286,6 +286,10 @@ async fn project_status(
     }
     if changes.life != Life::default() {
         changes.life.write(tx, origin).await?;
+    }
+    local_list::keep(tx, origin, &changes.local_lists).await?;
+    for ended in &changes.local_commands {
+        command::learn(tx, origin, ended).await?;
     }
     Ok(())
 }

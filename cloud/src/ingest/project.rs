@@ -10,11 +10,13 @@ use std::collections::btree_map::Entry;
 use serde_json::json;
 use shared::id::{EvseNo, SessionId, StationId};
 use shared::model::event::{
-    DocumentApplied, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced, StationBooted,
-    StatusChanged, StopUnmatched, UnknownCardSeen,
+    DocumentApplied, LocalCommandFinished, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced,
+    StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
 };
 use shared::model::file::LogReceived;
-use shared::model::{CommandResult, Event, MeterReading, ReservationEnded, SessionStarted, SessionStopped};
+use shared::model::{
+    CommandResult, Event, LocalListChanged, MeterReading, ReservationEnded, SessionStarted, SessionStopped,
+};
 use shared::units::{Timestamp, Wh};
 
 use super::life::Life;
@@ -59,6 +61,10 @@ pub struct Changes {
     pub logs: Vec<LogReceived>,
     /// How stations come, fare and are set.
     pub life: Life,
+    /// Stations' lists of tokens that became others.
+    pub local_lists: Vec<LocalListChanged>,
+    /// What an installer ordered at the gateway.
+    pub local_commands: Vec<LocalCommandFinished>,
 }
 
 /// What a session's readings in one batch add up to.
@@ -94,6 +100,8 @@ impl Changes {
             Event::FirmwareProgressed(progressed) => self.file_steps.extend(Step::of_update(progressed)),
             Event::LogProgressed(progressed) => self.file_steps.extend(Step::of_log(progressed)),
             Event::LogReceived(received) => self.logs.push(received),
+            Event::LocalListChanged(list) => self.local_lists.push(list),
+            Event::LocalCommandFinished(ended) => self.local_commands.push(*ended),
             // Kept as records; no table shows them.
             Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
             Event::StationKnocked(it) => newest(&mut self.life.knocks, it.station.clone(), it, |it| it.at),
@@ -212,6 +220,10 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::FirmwareProgressed(e) => sane(e.at),
         Event::LogProgressed(e) => sane(e.at),
         Event::LogReceived(e) => sane(e.at),
+        Event::LocalListChanged(e) => sane(e.at),
+        Event::LocalCommandFinished(e) => {
+            sane(e.result.at) && sane(e.command.issued_at) && sane(e.command.expires_at)
+        }
         Event::SessionPriced(_) => true,
         Event::StationKnocked(e) => sane(e.at),
         Event::StationPending(e) => sane(e.at),

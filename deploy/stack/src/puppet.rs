@@ -104,7 +104,12 @@ impl Puppet {
         loop {
             let message = self.hear().await?;
             match message[0].as_u64() {
-                Some(2) => self.asked.push(call(&message)?),
+                Some(2) => {
+                    let call = call(&message)?;
+                    if !self.keeps_house(&call).await? {
+                        self.asked.push(call);
+                    }
+                }
                 _ if message[1] == id => return Ok(message),
                 _ => {}
             }
@@ -119,9 +124,22 @@ impl Puppet {
         loop {
             let message = self.hear().await?;
             if message[0] == 2 {
-                return call(&message);
+                let call = call(&message)?;
+                if !self.keeps_house(&call).await? {
+                    return Ok(call);
+                }
             }
         }
+    }
+
+    /// What the gateway wants to know of every station by itself, and no story is about: a puppet has no such setting.
+    async fn keeps_house(&mut self, call: &Call) -> Result<bool> {
+        let keys = &call.payload["key"];
+        let own = call.action == "GetConfiguration" && keys[0] == "LocalAuthListEnabled";
+        if own {
+            self.reply(call, json!({ "unknownKey": keys })).await?;
+        }
+        Ok(own)
     }
 
     /// Answers what the gateway asked.

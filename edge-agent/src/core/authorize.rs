@@ -15,6 +15,7 @@ use super::{Core, Effects, Reply};
 #[derive(Debug)]
 pub struct Tokens {
     unknown: AuthStatus,
+    on_stations: bool,
     own: Entries,
     public: HashMap<u16, Entries>,
 }
@@ -37,7 +38,12 @@ pub struct Decision {
 impl Default for Tokens {
     /// No list yet: nobody is known and unknown tokens are refused.
     fn default() -> Self {
-        Tokens { unknown: AuthStatus::Invalid, own: Entries::new(), public: HashMap::new() }
+        Tokens {
+            unknown: AuthStatus::Invalid,
+            on_stations: false,
+            own: Entries::new(),
+            public: HashMap::new(),
+        }
     }
 }
 
@@ -45,12 +51,28 @@ impl Tokens {
     /// Takes the site's own list from a document.
     pub fn replace(&mut self, document: TokensDoc) {
         self.unknown = document.unknown;
+        self.on_stations = document.on_stations;
         self.own = entries(document.tokens);
     }
 
     /// Takes a part of the public list from a document.
     pub fn replace_public(&mut self, document: PublicTokensDoc) {
         self.public.insert(document.part, entries(document.tokens));
+    }
+
+    /// Shall stations keep these lists, too?
+    pub(super) fn on_stations(&self) -> bool {
+        self.on_stations
+    }
+
+    /// The site's own list, in no order.
+    pub(super) fn own(&self) -> impl Iterator<Item = &TokenEntry> {
+        self.own.values()
+    }
+
+    /// The public list, in no order.
+    pub(super) fn public(&self) -> impl Iterator<Item = &TokenEntry> {
+        self.public.values().flat_map(HashMap::values)
     }
 
     fn find(&self, token: &str) -> Option<&TokenEntry> {

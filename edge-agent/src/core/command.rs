@@ -2,13 +2,13 @@
 
 use shared::id::{CommandId, SessionId, StationId};
 use shared::model::charging::ChargingPurpose;
-use shared::model::command::{Command, CommandBody, CommandResult, Outcome};
-use shared::model::event::Event;
+use shared::model::command::{Command, CommandBody, CommandResult, Origin, Outcome};
+use shared::model::event::{Event, LocalCommandFinished};
 use shared::model::{IdToken, Session};
 use shared::units::Timestamp;
 
 use super::admission::Standing;
-use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, Write};
+use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, StoredCommand, Write};
 
 /// How long an accepted remote start may take to become a session (OCPP 1.6 `ConnectionTimeOut` is usually less).
 const GRANT_MS: i64 = 5 * 60 * 1000;
@@ -29,7 +29,7 @@ impl Core {
     pub(super) fn command(&mut self, now: Timestamp, command: Command, fx: &mut Effects) {
         match self.commands.get(&command.id) {
             Some(CommandState::Finished(result)) => fx.sends.push(Send::Result(result.clone())),
-            Some(CommandState::Open(_)) => {}
+            Some(CommandState::Open(_) | CommandState::Waiting(_)) => {}
             None if command.expires_at <= now => self.finish(command, refused(now, Outcome::Expired, ""), fx),
             None => self.take_on(now, command, fx),
         }
@@ -45,17 +45,24 @@ impl Core {
         {
             return self.finish(command, refused(now, outcome, &detail), fx);
         }
-        let Some(link) = self.stations.get(&command.station).and_then(|station| station.link) else {
-            return self.finish(
-                command,
-                refused(now, Outcome::StationOffline, "the station is not connected"),
-                fx,
-            );
+        if command.waits && !self.is_ready(&command.station) {
+            fx.writes.push(Write::CommandWaits(command.clone()));
+            self.commands.insert(command.id, CommandState::Waiting(command));
+            return;
+        }
+        let link = self.stations.get(&command.station).and_then(|station| station.link);
+        let Some(link) = link else {
+            let offline = refused(now, Outcome::StationOffline, "the station is not connected");
+            return self.finish(command, offline, fx);
         };
         fx.writes.push(Write::Command { command: command.clone(), result: None });
         if self.begin_errand(now, &command, fx) {
             self.commands.insert(command.id, CommandState::Open(command));
             return;
+        }
+        if command.body == CommandBody::SendLocalList {
+            self.commands.insert(command.id, CommandState::Open(command.clone()));
+            return self.order_list(now, &command, fx);
         }
         self.reserving(now, &command, fx);
         fx.sends.push(Send::Ask { link, command: command.id, ask });
@@ -85,6 +92,8 @@ impl Core {
                 .is_kept_from(now, &command.station, *evse, token)
                 .then_some((Outcome::Rejected, "the connector is reserved for somebody else")),
             CommandBody::Reserve(wanted) => self.objection_to_reserving(now, &command.station, wanted),
+            CommandBody::SendLocalList => (!self.tokens.on_stations())
+                .then_some((Outcome::Rejected, "this site does not keep lists of tokens on its stations")),
             CommandBody::RemoteStart { .. }
             | CommandBody::Reset { .. }
             | CommandBody::Unlock { .. }
@@ -98,7 +107,8 @@ impl Core {
             | CommandBody::ClearChargingProfiles(_)
             | CommandBody::GetCompositeSchedule { .. }
             | CommandBody::UpdateFirmware(_)
-            | CommandBody::RequestLog(_) => None,
+            | CommandBody::RequestLog(_)
+            | CommandBody::GetLocalListVersion => None,
             CommandBody::ReadFrames(_) => {
                 Some((Outcome::NotSupported, "the gateway answers that without its stations"))
             }
@@ -137,6 +147,9 @@ impl Core {
         if let Some(station) = self.settings.answers(id) {
             return self.settings_answered(now, &station, end, fx);
         }
+        if self.list_asked(now, id, &end, fx) {
+            return;
+        }
         let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
         let command = command.clone();
         if self.asks_otherwise(id, &end, fx) {
@@ -158,13 +171,24 @@ impl Core {
         self.finish(command, result, fx);
     }
 
-    fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
+    /// A command that has not ended.
+    pub(super) fn open_command(&self, id: CommandId) -> Option<Command> {
+        self.commands.get(&id).and_then(open).cloned()
+    }
+
+    pub(super) fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
         let result = CommandResult { id: command.id, ..result };
         if let CommandBody::Reserve(wanted) = &command.body {
             self.not_reserved(result.at, &command.station, wanted.id, result.outcome, fx);
         }
         self.errand_answered(&command, &result, fx);
-        fx.event(Event::CommandFinished(result.clone()));
+        fx.event(match command.origin {
+            Origin::Cloud => Event::CommandFinished(result.clone()),
+            Origin::Installer => {
+                let (command, result) = (command.clone(), result.clone());
+                Event::LocalCommandFinished(Box::new(LocalCommandFinished { command, result }))
+            }
+        });
         fx.writes.push(Write::Command { command: command.clone(), result: Some(result.clone()) });
         fx.sends.push(Send::Result(result.clone()));
         self.commands.insert(command.id, CommandState::Finished(result));
@@ -220,13 +244,17 @@ impl Core {
 
     // --- after a restart, and while a station is away
 
-    pub(super) fn restore_command(&mut self, command: Command, result: Option<CommandResult>) {
+    pub(super) fn restore_command(&mut self, stored: StoredCommand) {
+        let StoredCommand { command, waiting, result } = stored;
         match result {
             Some(result) => {
                 if result.outcome == Outcome::Accepted {
                     self.grant(result.at, &command);
                 }
                 self.commands.insert(command.id, CommandState::Finished(result));
+            }
+            None if waiting => {
+                self.commands.insert(command.id, CommandState::Waiting(command));
             }
             None => {
                 self.commands.insert(command.id, CommandState::Open(command));
@@ -236,7 +264,7 @@ impl Core {
 
     /// A crash hid how these ended. What may run twice waits for its station; the others must not run again.
     pub(super) fn end_interrupted_commands(&mut self, now: Timestamp, fx: &mut Effects) {
-        for command in self.open_commands() {
+        for command in self.asked_commands() {
             if !command.body.is_idempotent() && !self.is_preparing(command.id) {
                 self.finish(
                     command,
@@ -255,14 +283,27 @@ impl Core {
         link: LinkId,
         fx: &mut Effects,
     ) {
-        for command in self.open_commands() {
+        for command in self.asked_commands() {
             if command.station == *station && command.body.is_idempotent() {
                 // What it is about may have ended meanwhile.
                 match self.ask_of(now, &command) {
+                    Ok(_) if command.body == CommandBody::SendLocalList => self.order_list(now, &command, fx),
                     Ok(ask) => fx.sends.push(Send::Ask { link, command: command.id, ask }),
                     Err((outcome, reason)) => self.finish(command, refused(now, outcome, reason), fx),
                 }
             }
+        }
+    }
+
+    /// The station may be asked now: for what waits, in the order in which it was given.
+    pub(super) fn put_waiting(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
+        let waiting =
+            self.commands.values().filter_map(waiting).filter(|command| command.station == *station);
+        let mut waiting: Vec<Command> = waiting.cloned().collect();
+        waiting.sort_by_key(|command| (command.issued_at, command.id));
+        for command in waiting {
+            self.commands.remove(&command.id);
+            self.command(now, command, fx);
         }
     }
 
@@ -274,11 +315,13 @@ impl Core {
     pub(super) fn expire_commands(&mut self, now: Timestamp, fx: &mut Effects) {
         for command in self.open_commands() {
             if command.expires_at <= now {
-                self.finish(
-                    command,
-                    refused(now, Outcome::TimedOut, "the station did not answer in time"),
-                    fx,
-                );
+                let (outcome, why) = match self.commands.get(&command.id) {
+                    Some(CommandState::Waiting(_)) => (Outcome::Expired, "the station did not come in time"),
+                    Some(CommandState::Open(_) | CommandState::Finished(_)) | None => {
+                        (Outcome::TimedOut, "the station did not answer in time")
+                    }
+                };
+                self.finish(command, refused(now, outcome, why), fx);
             }
         }
     }
@@ -286,12 +329,27 @@ impl Core {
     fn open_commands(&self) -> Vec<Command> {
         self.commands.values().filter_map(open).cloned().collect()
     }
+
+    fn asked_commands(&self) -> Vec<Command> {
+        let asked = |state: &CommandState| match state {
+            CommandState::Open(command) => Some(command.clone()),
+            CommandState::Waiting(_) | CommandState::Finished(_) => None,
+        };
+        self.commands.values().filter_map(asked).collect()
+    }
 }
 
 fn open(state: &CommandState) -> Option<&Command> {
     match state {
-        CommandState::Open(command) => Some(command),
+        CommandState::Open(command) | CommandState::Waiting(command) => Some(command),
         CommandState::Finished(_) => None,
+    }
+}
+
+fn waiting(state: &CommandState) -> Option<&Command> {
+    match state {
+        CommandState::Waiting(command) => Some(command),
+        CommandState::Open(_) | CommandState::Finished(_) => None,
     }
 }
 

@@ -132,7 +132,9 @@ impl Errand {
             | CommandBody::SetChargingProfile { .. }
             | CommandBody::ClearChargingProfiles(_)
             | CommandBody::GetCompositeSchedule { .. }
-            | CommandBody::ReadFrames(_) => return None,
+            | CommandBody::ReadFrames(_)
+            | CommandBody::GetLocalListVersion
+            | CommandBody::SendLocalList => return None,
         };
         let by_get_log = matches!(&work, Work::Log(log) if log.kind == LogKind::Security);
         Some(Errand {

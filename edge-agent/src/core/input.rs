@@ -15,6 +15,7 @@ use shared::units::{Timestamp, Wh};
 
 use super::admission::{DecidedHere, Gate, InstallerAct, Standing, Visitor};
 use super::files::{Errand, Slot, State as FileState};
+use super::local_list::{HeldList, ListLine};
 use super::reservation::Held;
 use super::sessions::RunningSession;
 use super::settings::SettingsMemory;
@@ -217,6 +218,15 @@ pub enum Ask {
         /// The request's number.
         request: i32,
     },
+    /// Take a part of the list of tokens that it keeps.
+    SendLocalList {
+        /// The list's version from now on.
+        version: i32,
+        /// Instead of what it holds, or on top of it.
+        full: bool,
+        /// What changes.
+        lines: Vec<ListLine>,
+    },
     /// Bring a log.
     RequestLog {
         /// Which.
@@ -276,7 +286,9 @@ impl Effects {
             | Write::ErrandGone(_)
             | Write::DecidedHere(_)
             | Write::Settings(_)
-            | Write::SettingsMemory(..) => None,
+            | Write::SettingsMemory(..)
+            | Write::CommandWaits(_)
+            | Write::LocalList(_) => None,
         })
     }
 }
@@ -295,6 +307,10 @@ pub enum Write {
         /// Its end, if it ended.
         result: Option<CommandResult>,
     },
+    /// A command that waits for its station to come.
+    CommandWaits(Command),
+    /// A station's list of tokens as it now stands.
+    LocalList(Box<HeldList>),
     /// A document to hold.
     Document(Document),
     /// No session reference at or below this is minted again.
@@ -376,12 +392,16 @@ pub struct Restored {
     pub decided_here: DecidedHere,
     /// What is remembered of stations' settings.
     pub settings: Vec<(StationId, SettingsMemory)>,
+    /// Stations' lists of tokens.
+    pub lists: Vec<HeldList>,
 }
 
 /// A command from the database.
 pub struct StoredCommand {
     /// The command.
     pub command: Command,
+    /// Was its station not there yet?
+    pub waiting: bool,
     /// Its end, if it ended.
     pub result: Option<CommandResult>,
 }

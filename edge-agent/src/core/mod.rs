@@ -11,6 +11,7 @@ mod files;
 mod input;
 mod knocks;
 mod live;
+mod local_list;
 mod reservation;
 mod session;
 mod sessions;
@@ -39,6 +40,7 @@ pub use input::{
     StoredCommand, Write,
 };
 pub use live::{Connector, Station};
+pub use local_list::{HeldList, ListLine, ListSupport};
 pub use reservation::{Held, Keeper};
 pub use sessions::{Recall, RunningSession, Sessions, StartKey};
 pub use settings::SettingsMemory;
@@ -65,6 +67,7 @@ pub struct Core {
     grants: Vec<command::Grant>,
     reservations: reservation::Reservations,
     errands: files::Errands,
+    lists: local_list::LocalLists,
     documents: HashMap<String, DocumentVersion>,
     admission: admission::Admission,
     settings: settings::Settings,
@@ -73,6 +76,8 @@ pub struct Core {
 }
 
 enum CommandState {
+    /// The station is not there yet.
+    Waiting(Command),
     /// The station was asked, or will be when it is back.
     Open(Command),
     Finished(CommandResult),
@@ -94,6 +99,7 @@ impl Core {
             grants: Vec::new(),
             reservations: reservation::Reservations::default(),
             errands: files::Errands::default(),
+            lists: local_list::LocalLists::default(),
             documents: HashMap::new(),
             admission: admission::Admission::new(restored.decided_here),
             settings: settings::Settings::new(restored.settings),
@@ -107,9 +113,8 @@ impl Core {
         }
         core.reservations.extend(restored.reservations.into_iter().map(|held| (held.reservation.id, held)));
         core.restore_errands(restored.errands);
-        for StoredCommand { command, result } in restored.commands {
-            core.restore_command(command, result);
-        }
+        core.lists.restore(restored.lists);
+        restored.commands.into_iter().for_each(|stored| core.restore_command(stored));
         core
     }
 
@@ -213,12 +218,16 @@ impl Core {
         fx.event(Event::DocumentApplied(DocumentApplied { name, version, at: now }));
         let decides = matches!(document.body, DocumentBody::Stations(_) | DocumentBody::Admission(_));
         let wants = matches!(document.body, DocumentBody::Settings(_));
+        let tokens = matches!(document.body, DocumentBody::Tokens(_) | DocumentBody::PublicTokens(_));
         self.adopt(document);
         if decides {
             self.admission_changed(now, fx);
         }
         if wants {
             self.settings_wanted(now, fx);
+        }
+        if tokens {
+            self.tokens_changed(now, fx);
         }
     }
 

@@ -21,6 +21,7 @@ use shared::model::settings::{
 use shared::units::Timestamp;
 
 use self::work::{Step, Work};
+use super::ListSupport;
 use super::admission::Standing;
 use super::{Ask, AskEnd, Core, Effects, Send, Write};
 
@@ -38,6 +39,9 @@ pub struct SettingsMemory {
     read: bool,
     /// How many connectors it has, if it told.
     connectors: Option<u16>,
+    /// What it can hold of the list of tokens.
+    #[serde(default)]
+    list: ListSupport,
     /// What was wanted when the differences were last written.
     applied: Vec<WantedSetting>,
 }
@@ -76,6 +80,16 @@ impl Core {
     /// How many connectors a station has, if it told.
     pub(super) fn connectors_of(&self, station: &StationId) -> Option<u16> {
         self.settings.memory.get(station)?.connectors
+    }
+
+    /// What a station can hold of the list of tokens.
+    pub(super) fn list_support(&self, station: &StationId) -> ListSupport {
+        self.settings.memory.get(station).map_or_else(ListSupport::default, |memory| memory.list)
+    }
+
+    /// Has the station told its settings, ever?
+    pub(super) fn are_settings_read(&self, station: &StationId) -> bool {
+        self.settings.memory.get(station).is_some_and(|memory| memory.read)
     }
 
     /// The station has settled: does anything have to be read or written?
@@ -215,6 +229,24 @@ impl Core {
         }
     }
 
+    /// Among a station's settings are those that say what list of tokens it can hold.
+    fn list_settings_told(
+        &mut self,
+        now: Timestamp,
+        station: &StationId,
+        entries: &[ConfigurationEntry],
+        fx: &mut Effects,
+    ) {
+        let Some(memory) = self.settings.memory.get_mut(station) else { return };
+        let list = memory.list.told(entries);
+        let news = memory.list != list || !self.lists.is_known(station);
+        if news && memory.read {
+            memory.list = list;
+            fx.writes.push(Write::SettingsMemory(station.clone(), Box::new(memory.clone())));
+            self.look_at_list(now, station, fx);
+        }
+    }
+
     /// Keeps settings and tells them to the cloud, in parts that fit a record.
     fn tell_settings(
         &mut self,
@@ -224,6 +256,7 @@ impl Core {
         whole: bool,
         fx: &mut Effects,
     ) {
+        self.list_settings_told(now, station, &entries, fx);
         let entries: Vec<_> = entries.into_iter().take(MOST_ENTRIES).map(presentable).collect();
         let parts = entries.chunks(ENTRIES_TOLD).map(<[_]>::to_vec).collect::<Vec<_>>();
         let last = parts.len().saturating_sub(1);

@@ -2,13 +2,14 @@
 
 mod admission;
 mod files;
+mod local_list;
 mod reservations;
 mod settings;
 mod visits;
 
 use proptest::prelude::*;
 use shared::id::{CommandId, EvseNo, StationId, StationTxRef, TariffId};
-use shared::model::command::{Command, CommandBody, Outcome};
+use shared::model::command::{Command, CommandBody, Origin, Outcome};
 use shared::model::document::{DocumentBody, PublicTokensDoc, TariffAssignment, TariffsDoc, TokensDoc};
 use shared::model::event::Event;
 use shared::model::session::{SessionFlag, StopReason};
@@ -39,7 +40,7 @@ fn core_of(restored: Restored) -> Core {
     let entry =
         |token: &str, status| TokenEntry { token: token.into(), status, expires_at: None, group: None };
     let tokens = vec![entry("card", AuthStatus::Accepted), entry("stolen", AuthStatus::Blocked)];
-    let tokens = DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens });
+    let tokens = DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, on_stations: false, tokens });
     core.handle(NOW, Input::Document(Document { version: 1, body: tokens }));
     core.handle(NOW, Input::Document(Document { version: 1, body: DocumentBody::Tariffs(tariffs()) }));
     core
@@ -230,7 +231,15 @@ fn a_session_whose_stop_never_came_is_closed_when_another_has_long_begun() {
 fn remote_start(id: u128, token: &str) -> Command {
     let body = CommandBody::RemoteStart { evse: Some(EvseNo(1)), token: IdToken::new(token) };
     let expires_at = NOW.plus_millis(30_000);
-    Command { id: CommandId(Uuid::from_u128(id)), issued_at: NOW, expires_at, station: station(), body }
+    Command {
+        id: CommandId(Uuid::from_u128(id)),
+        issued_at: NOW,
+        expires_at,
+        station: station(),
+        body,
+        waits: false,
+        origin: Origin::Cloud,
+    }
 }
 
 /// Connects, boots and settles.
@@ -327,7 +336,7 @@ fn every_command_ends() {
 fn a_crash_in_the_middle_never_repeats_what_must_not_run_twice() {
     let reset = Command { body: CommandBody::Reset { hard: false }, ..remote_start(1, "") };
     let read = Command { body: CommandBody::GetConfiguration { keys: vec![] }, ..remote_start(2, "") };
-    let stored = |command: &Command| StoredCommand { command: command.clone(), result: None };
+    let stored = |command: &Command| StoredCommand { command: command.clone(), waiting: false, result: None };
     let mut core = core_of(Restored { commands: vec![stored(&reset), stored(&read)], ..Restored::default() });
     let effects = core.handle(NOW, Input::Restarted);
     assert_eq!(outcome(&effects), Some(Outcome::Unknown));
@@ -337,7 +346,8 @@ fn a_crash_in_the_middle_never_repeats_what_must_not_run_twice() {
 #[test]
 fn an_older_document_is_never_applied() {
     let mut core = core();
-    let none = DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Accepted, tokens: vec![] });
+    let none =
+        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Accepted, on_stations: false, tokens: vec![] });
     assert_eq!(
         core.handle(NOW, Input::Document(Document { version: 1, body: none.clone() })),
         Effects::default()

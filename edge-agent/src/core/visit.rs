@@ -97,7 +97,7 @@ impl Core {
         let due = known.visit.due;
         known.visit =
             Visit { booted: true, told: Some(told), ready: known.visit.ready, due, ..Visit::default() };
-        self.becomes_ready(station, fx);
+        self.becomes_ready(now, station, fx);
         self.look_after_at(station, now.plus_millis(SETTLING_MS));
     }
 
@@ -114,12 +114,12 @@ impl Core {
             known.visit.reported.insert(status.evse.map_or(0, |evse| evse.0));
         }
         if known.info.is_some() && !known.visit.ready && self.standing(station) == Standing::Accepted {
-            self.becomes_ready(station, fx);
+            self.becomes_ready(now, station, fx);
             self.look_after_at(station, now.plus_millis(SETTLING_MS));
         }
     }
 
-    fn becomes_ready(&mut self, station: &StationId, fx: &mut Effects) {
+    fn becomes_ready(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
         let Some(known) = self.stations.get_mut(station) else { return };
         if std::mem::replace(&mut known.visit.ready, true) {
             return;
@@ -127,6 +127,14 @@ impl Core {
         let Some(link) = known.link else { return };
         let held = self.unready.remove(&link).unwrap_or_default();
         fx.sends.extend(held.into_iter().map(|(command, ask)| Send::Ask { link, command, ask }));
+        if self.standing(station) == Standing::Accepted {
+            self.put_waiting(now, station, fx);
+        }
+    }
+
+    /// May the station be asked?
+    pub(super) fn is_ready(&self, station: &StationId) -> bool {
+        self.stations.get(station).is_some_and(|known| known.link.is_some() && known.visit.ready)
     }
 
     fn look_after_at(&mut self, station: &StationId, at: Timestamp) {
@@ -158,7 +166,7 @@ impl Core {
         let visit = &known.visit;
         if !visit.ready {
             let never_booted = known.info.is_none();
-            self.becomes_ready(station, fx);
+            self.becomes_ready(now, station, fx);
             if never_booted {
                 self.demand_boot(now, station, fx);
             }
@@ -182,6 +190,9 @@ impl Core {
                     self.trigger(now, station, TriggeredMessage::StatusNotification, fx);
                 }
                 self.begin_settings(now, station, fx);
+                if self.are_settings_read(station) {
+                    self.look_at_list(now, station, fx);
+                }
             }
             Standing::Pending => self.begin_settings(now, station, fx),
             Standing::Held | Standing::Rejected => {}

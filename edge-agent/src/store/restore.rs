@@ -7,7 +7,7 @@ use shared::units::Timestamp;
 
 use super::settings;
 use super::writer::{DECIDED_HERE, get_meta};
-use crate::core::{DecidedHere, Errand, Held, Recall, Restored, RunningSession, StoredCommand};
+use crate::core::{DecidedHere, Errand, Held, HeldList, Recall, Restored, RunningSession, StoredCommand};
 
 /// Closed sessions to take into memory at start; older ones are recalled when needed.
 const RECENT_SESSIONS: i64 = 1000;
@@ -26,6 +26,7 @@ pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
         errands: errands(db).context("reading errands")?,
         decided_here: decided_here(db).context("reading what the installer decided")?,
         settings: settings::memories(db).context("reading settings")?,
+        lists: lists(db).context("reading stations' lists")?,
     })
 }
 
@@ -75,6 +76,12 @@ fn errands(db: &Connection) -> anyhow::Result<Vec<Errand>> {
     texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
 }
 
+fn lists(db: &Connection) -> anyhow::Result<Vec<HeldList>> {
+    let mut query = db.prepare("select state from local_lists")?;
+    let texts = query.query_map([], |row| row.get::<_, String>(0))?;
+    texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
+}
+
 fn documents(db: &Connection) -> anyhow::Result<Vec<Document>> {
     let mut query = db.prepare("select version, body from documents")?;
     let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
@@ -87,19 +94,19 @@ fn documents(db: &Connection) -> anyhow::Result<Vec<Document>> {
 
 fn commands(db: &Connection) -> anyhow::Result<Vec<StoredCommand>> {
     let mut query = db.prepare(
-        "select command, result from commands where result is null
+        "select command, waiting, result from commands where result is null
          union all
-         select command, result from (select * from commands where result is not null order by received_at desc limit ?1)",
+         select command, waiting, result from (select * from commands where result is not null order by received_at desc limit ?1)",
     )?;
     let rows = query.query_map(params![RECENT_COMMANDS], stored_command)?;
     rows.map(|row| {
-        let (command, result) = row?;
+        let (command, waiting, result) = row?;
         let result = result.map(|text| serde_json::from_str(&text)).transpose()?;
-        Ok(StoredCommand { command: serde_json::from_str(&command)?, result })
+        Ok(StoredCommand { command: serde_json::from_str(&command)?, waiting, result })
     })
     .collect()
 }
 
-fn stored_command(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
-    Ok((row.get(0)?, row.get(1)?))
+fn stored_command(row: &Row<'_>) -> rusqlite::Result<(String, bool, Option<String>)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }

@@ -103,7 +103,7 @@ fn apply(
             let result = result.map(|result| serde_json::to_string(&result)).transpose()?;
             db.prepare_cached(
                 "insert into commands (id, received_at, command, result) values (?1, ?2, ?3, ?4)
-                 on conflict (id) do update set result = excluded.result",
+                 on conflict (id) do update set result = excluded.result, waiting = 0",
             )?
             .execute(params![
                 command.id.0.as_bytes(),
@@ -111,6 +111,21 @@ fn apply(
                 serde_json::to_string(&command)?,
                 result
             ])?;
+        }
+        Write::CommandWaits(command) => {
+            db.prepare_cached(
+                "insert into commands (id, received_at, command, waiting) values (?1, ?2, ?3, 1)
+                 on conflict (id) do nothing",
+            )?
+            .execute(params![
+                command.id.0.as_bytes(),
+                stamp.at.0,
+                serde_json::to_string(&command)?
+            ])?;
+        }
+        Write::LocalList(list) => {
+            db.prepare_cached("insert or replace into local_lists (station, state) values (?1, ?2)")?
+                .execute(params![list.station.as_str(), serde_json::to_string(&list)?])?;
         }
         Write::Document(document) => {
             db.prepare_cached("insert or replace into documents (name, version, body) values (?1, ?2, ?3)")?

@@ -146,6 +146,7 @@ fn documents(truth: &Truth) -> [DocumentBody; 2] {
     [
         DocumentBody::Tokens(TokensDoc {
             unknown: AuthStatus::Invalid,
+            on_stations: false,
             tokens: vec![card("card-a"), card("card-b")],
         }),
         DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff], assigned: everywhere.collect() }),

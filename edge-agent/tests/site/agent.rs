@@ -147,7 +147,11 @@ async fn write_documents(folder: &Path, stations: &[&str]) {
             timezone: "UTC".into(),
             stations: stations.iter().map(entry).collect(),
         }),
-        DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens: vec![card] }),
+        DocumentBody::Tokens(TokensDoc {
+            unknown: AuthStatus::Invalid,
+            on_stations: false,
+            tokens: vec![card],
+        }),
         DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff], assigned: everywhere.collect() }),
     ];
     let writes = bodies.map(|body| Write::Document(Document { version: 1, body })).into();

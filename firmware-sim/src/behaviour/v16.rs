@@ -13,7 +13,7 @@ use shared::model::charging::ProfileFilter;
 use shared::ocpp::ErrorCode;
 use shared::ocpp::v16::charging;
 use shared::ocpp::v16::schema::{self, CsResponse, CsmsRequest, DateTime, Violation, write};
-use shared::ocpp::v16::{Confirmation, Context, CsmsCall, Trigger, Verdict};
+use shared::ocpp::v16::{Confirmation, Context, CsmsCall, ListCall, ListEntry, Trigger, Verdict};
 use shared::units::Timestamp;
 
 use crate::config::Hardware;
@@ -154,6 +154,17 @@ pub fn asked(action: &str, payload: &RawValue) -> Result<CsmsCall, Violation> {
             duration_s: u32::try_from(request.duration).map_err(|_| impossible("a negative duration"))?,
             unit: request.charging_rate_unit.map(|unit| charging::read_unit(&unit)),
         },
+        CsmsRequest::GetLocalListVersion(_) => CsmsCall::List(ListCall::GetVersion),
+        CsmsRequest::SendLocalList(request) => CsmsCall::List(ListCall::Send {
+            version: request.list_version,
+            full: request.update_type == schema::UpdateType::Full,
+            entries: request
+                .local_authorization_list
+                .unwrap_or_default()
+                .into_iter()
+                .map(ListEntry::read)
+                .collect(),
+        }),
         other => match files::asked(other) {
             Some(call) => CsmsCall::File(call),
             None => return Err(not_supported(action)),
@@ -206,6 +217,12 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
             write(&schema::ReserveNowResponse::new(schema::ReservationStatus::from_wire(&word)))
         }
         CsmsCall::File(call) => files::confirmation(call, &word, answer),
+        CsmsCall::List(ListCall::GetVersion) => {
+            write(&schema::GetLocalListVersionResponse::new(answer.list_version.unwrap_or(-1)))
+        }
+        CsmsCall::List(ListCall::Send { .. }) => {
+            write(&schema::SendLocalListResponse::new(schema::UpdateStatus::from_wire(&word)))
+        }
         CsmsCall::CancelReservation { .. } => {
             write(&schema::CancelReservationResponse::new(schema::CancelReservationStatus::from_wire(&word)))
         }

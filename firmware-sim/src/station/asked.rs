@@ -1,6 +1,8 @@
 //! What the station does when it is asked (1.6 §5: Core, Reservation and Remote Trigger).
 
-use shared::ocpp::v16::{ConfigurationKey, Confirmation, CsmsCall, StopReason, Topic, Trigger, Verdict};
+use shared::ocpp::v16::{
+    ConfigurationKey, Confirmation, CsmsCall, ListCall, StopReason, Topic, Trigger, Verdict,
+};
 
 use super::keys::Changed;
 use super::reservation::Reserved;
@@ -46,6 +48,12 @@ impl Core {
                 Confirmation { schedule, ..plain(verdict) }
             }
             CsmsCall::File(call) => self.asked_for_file(now, call),
+            CsmsCall::List(ListCall::GetVersion) => {
+                Confirmation { list_version: Some(self.local_list_version()), ..Confirmation::default() }
+            }
+            CsmsCall::List(ListCall::Send { version, full, entries }) => {
+                plain(self.take_local_list(*version, *full, entries))
+            }
         };
         self.tick(now);
         answer

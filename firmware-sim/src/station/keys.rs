@@ -1,4 +1,4 @@
-//! The configuration keys of the Core and Reservation profiles (1.6 §9.1, §9.3) that a station keeps.
+//! The configuration keys of the Core, Local Auth List Management and Reservation profiles (1.6 §9) that a station keeps.
 
 /// A setting.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ const DEFAULTS: &[(&str, &str, Kind)] = &[
     ("ConnectorPhaseRotation", "NotApplicable", Kind::Text),
     ("GetConfigurationMaxKeys", "50", Kind::ReadOnly),
     ("HeartbeatInterval", "300", Kind::Number),
+    ("LocalAuthListEnabled", "true", Kind::Truth),
+    ("LocalAuthListMaxLength", "200", Kind::ReadOnly),
     ("LocalAuthorizeOffline", "true", Kind::Truth),
     ("LocalPreAuthorize", "false", Kind::Truth),
     ("MaxChargingProfilesInstalled", "20", Kind::ReadOnly),
@@ -56,13 +58,14 @@ const DEFAULTS: &[(&str, &str, Kind)] = &[
     ("NumberOfConnectors", "1", Kind::ReadOnly),
     ("ReserveConnectorZeroSupported", "false", Kind::ReadOnly),
     ("ResetRetries", "1", Kind::Number),
+    ("SendLocalListMaxLength", "20", Kind::ReadOnly),
     ("StopTransactionOnEVSideDisconnect", "true", Kind::Truth),
     ("StopTransactionOnInvalidId", "true", Kind::Truth),
     ("StopTxnAlignedData", "", Kind::Text),
     ("StopTxnSampledData", "", Kind::Text),
     (
         "SupportedFeatureProfiles",
-        "Core,FirmwareManagement,RemoteTrigger,Reservation,SmartCharging",
+        "Core,FirmwareManagement,LocalAuthListManagement,RemoteTrigger,Reservation,SmartCharging",
         Kind::ReadOnly,
     ),
     ("SupportedFileTransferProtocols", "FTP,HTTP,HTTPS", Kind::ReadOnly),

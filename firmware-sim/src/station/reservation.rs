@@ -36,6 +36,7 @@ impl Core {
                 return false;
             }
             CsmsCall::File(_) => "FirmwareManagement",
+            CsmsCall::List(_) => "LocalAuthListManagement",
             CsmsCall::ChangeAvailability { .. }
             | CsmsCall::ChangeConfiguration { .. }
             | CsmsCall::ClearCache

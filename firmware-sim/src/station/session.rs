@@ -85,7 +85,7 @@ impl Core {
 
     /// Finds out whether a token may charge: from the CSMS, or without it as the configuration says.
     pub(super) fn check(&mut self, now: Millis, number: u16, tag: String, asker: Asker) {
-        let known = self.cache.get(&tag.to_lowercase()).copied();
+        let known = self.known(now, &tag);
         let mine = self.is_kept_for(number, &tag, None);
         let askable = self.is_kept_for_a_group(number) && self.connected;
         if !mine && !askable {

@@ -23,6 +23,20 @@ pub struct Command {
     pub station: StationId,
     /// What.
     pub body: CommandBody,
+    /// Does it wait for a station that is not connected, until it is void?
+    pub waits: bool,
+    /// Who gave it.
+    pub origin: Origin,
+}
+
+/// Where an order comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// From the cloud, which has a row for it.
+    #[default]
+    Cloud,
+    /// From an installer at the gateway, perhaps without internet: the cloud learns of it when it has ended.
+    Installer,
 }
 
 /// What to do.
@@ -118,6 +132,10 @@ pub enum CommandBody {
     RequestLog(LogRequest),
     /// Tell what was said to and by the station. The gateway answers; the station is not asked.
     ReadFrames(FrameFilter),
+    /// Tell the version of the list of tokens that the station keeps.
+    GetLocalListVersion,
+    /// Replace the list that the station keeps by what the site wants it to be.
+    SendLocalList,
 }
 
 impl CommandBody {
@@ -142,6 +160,8 @@ impl CommandBody {
             CommandBody::UpdateFirmware(_) => "UpdateFirmware",
             CommandBody::RequestLog(_) => "RequestLog",
             CommandBody::ReadFrames(_) => "ReadFrames",
+            CommandBody::GetLocalListVersion => "GetLocalListVersion",
+            CommandBody::SendLocalList => "SendLocalList",
         }
     }
 
@@ -158,7 +178,9 @@ impl CommandBody {
             | CommandBody::SetChargingProfile { .. }
             | CommandBody::ClearChargingProfiles(_)
             | CommandBody::GetCompositeSchedule { .. }
-            | CommandBody::ReadFrames(_) => true,
+            | CommandBody::ReadFrames(_)
+            | CommandBody::GetLocalListVersion
+            | CommandBody::SendLocalList => true,
             CommandBody::RemoteStart { .. }
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
@@ -283,6 +305,8 @@ pub enum Told {
     },
     /// What was said ([`CommandBody::ReadFrames`]).
     Frames(FramePage),
+    /// The version of the list of tokens that it keeps: 0 for an empty one, -1 for none at all.
+    LocalListVersion(i32),
 }
 
 impl CommandResult {

@@ -80,6 +80,8 @@ pub struct StationEntry {
 pub struct TokensDoc {
     /// The answer to a token that is not in the list.
     pub unknown: AuthStatus,
+    /// Shall stations keep these lists, too, for the hours in which they cannot ask?
+    pub on_stations: bool,
     /// The list.
     pub tokens: Vec<TokenEntry>,
 }

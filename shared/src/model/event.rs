@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::CommandResult;
+use super::command::{Command, CommandResult};
 use super::file::{FirmwareProgressed, LogProgressed, LogReceived};
+use super::local_list::LocalListChanged;
 use super::meter::MeterReading;
 use super::onboarding::{StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged};
 use super::reservation::ReservationEnded;
@@ -207,6 +208,15 @@ pub struct UnknownCardSeen {
     pub at: Timestamp,
 }
 
+/// An order that an installer gave at the gateway, and how it ended: the cloud learns of both at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalCommandFinished {
+    /// The order.
+    pub command: Command,
+    /// Its end.
+    pub result: CommandResult,
+}
+
 /// Anything that can happen at a site. Each kind has one number on the wire and one lane: see [`crate::sync::record`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant holds the type that says it")]
@@ -237,4 +247,6 @@ pub enum Event {
     SettingsRead(SettingsRead),
     SettingsApplied(SettingsApplied),
     ClockMeasured(ClockMeasured),
+    LocalListChanged(LocalListChanged),
+    LocalCommandFinished(Box<LocalCommandFinished>),
 }

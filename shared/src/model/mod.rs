@@ -9,6 +9,7 @@ pub mod document;
 pub mod event;
 pub mod file;
 pub mod frame_log;
+pub mod local_list;
 pub mod meter;
 pub mod onboarding;
 pub mod reservation;
@@ -19,6 +20,7 @@ pub mod token;
 
 pub use command::{Command, CommandBody, CommandResult, Outcome};
 pub use event::{Event, Lane};
+pub use local_list::{LocalListChanged, LocalListState};
 pub use meter::MeterReading;
 pub use reservation::{Reservation, ReservationEnd, ReservationEnded};
 pub use session::{Session, SessionStarted, SessionStopped};

@@ -185,7 +185,9 @@ impl Session {
             | Event::WindowChanged(_)
             | Event::SettingsRead(_)
             | Event::SettingsApplied(_)
-            | Event::ClockMeasured(_) => {}
+            | Event::ClockMeasured(_)
+            | Event::LocalListChanged(_)
+            | Event::LocalCommandFinished(_) => {}
         }
     }
 

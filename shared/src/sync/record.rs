@@ -85,6 +85,8 @@ pub mod kind {
     pub const FIRMWARE_PROGRESSED: u16 = 64;
     pub const LOG_PROGRESSED: u16 = 65;
     pub const LOG_RECEIVED: u16 = 66;
+    pub const LOCAL_LIST_CHANGED: u16 = 72;
+    pub const LOCAL_COMMAND_FINISHED: u16 = 73;
 
     pub const STATION_KNOCKED: u16 = 40;
     pub const STATION_PENDING: u16 = 41;
@@ -96,7 +98,7 @@ pub mod kind {
     pub const CLOCK_MEASURED: u16 = 47;
 
     /// Every kind that this build reads.
-    pub const ALL: [u16; 26] = [
+    pub const ALL: [u16; 28] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -123,6 +125,8 @@ pub mod kind {
         SETTINGS_READ,
         SETTINGS_APPLIED,
         CLOCK_MEASURED,
+        LOCAL_LIST_CHANGED,
+        LOCAL_COMMAND_FINISHED,
     ];
 }
 
@@ -156,6 +160,8 @@ impl Event {
             Event::SettingsRead(_) => kind::SETTINGS_READ,
             Event::SettingsApplied(_) => kind::SETTINGS_APPLIED,
             Event::ClockMeasured(_) => kind::CLOCK_MEASURED,
+            Event::LocalListChanged(_) => kind::LOCAL_LIST_CHANGED,
+            Event::LocalCommandFinished(_) => kind::LOCAL_COMMAND_FINISHED,
         }
     }
 
@@ -175,6 +181,7 @@ impl Event {
                 format!("unmatched/{}/{}/{}/{}", e.station, e.tx_ref, e.at.0, e.meter_stop.0)
             }
             Event::CommandFinished(e) => format!("command/{}", e.id),
+            Event::LocalCommandFinished(e) => format!("command/{}", e.command.id),
             Event::ReservationEnded(e) => format!("reservation/{}", e.reservation),
             Event::AuthorisationDecided(_)
             | Event::SecurityNoticed(_)
@@ -195,7 +202,8 @@ impl Event {
             | Event::WindowChanged(_)
             | Event::SettingsRead(_)
             | Event::SettingsApplied(_)
-            | Event::ClockMeasured(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::ClockMeasured(_)
+            | Event::LocalListChanged(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -228,6 +236,8 @@ impl Event {
             Event::SettingsRead(e) => postcard::to_stdvec(e),
             Event::SettingsApplied(e) => postcard::to_stdvec(e),
             Event::ClockMeasured(e) => postcard::to_stdvec(e),
+            Event::LocalListChanged(e) => postcard::to_stdvec(e),
+            Event::LocalCommandFinished(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -275,6 +285,10 @@ impl Record {
             kind::SETTINGS_READ => Event::SettingsRead(postcard::from_bytes(body)?),
             kind::SETTINGS_APPLIED => Event::SettingsApplied(postcard::from_bytes(body)?),
             kind::CLOCK_MEASURED => Event::ClockMeasured(postcard::from_bytes(body)?),
+            kind::LOCAL_LIST_CHANGED => Event::LocalListChanged(postcard::from_bytes(body)?),
+            kind::LOCAL_COMMAND_FINISHED => {
+                Event::LocalCommandFinished(Box::new(postcard::from_bytes(body)?))
+            }
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -287,6 +301,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
         kind::STATUS_CHANGED..=kind::UNKNOWN_CARD_SEEN => Some(Lane::Status),
         kind::FIRMWARE_PROGRESSED..=kind::LOG_RECEIVED => Some(Lane::Status),
         kind::STATION_KNOCKED..=kind::CLOCK_MEASURED => Some(Lane::Status),
+        kind::LOCAL_LIST_CHANGED..=kind::LOCAL_COMMAND_FINISHED => Some(Lane::Status),
         _ => None,
     }
 }

@@ -187,7 +187,7 @@ fn what_was_being_fetched_at_a_crash_goes_on_when_the_station_is_back() {
     let text = serde_json::to_string(core.errands()).unwrap();
     let restored = Restored {
         errands: serde_json::from_str(&text).unwrap(),
-        commands: vec![StoredCommand { command, result: None }],
+        commands: vec![StoredCommand { command, waiting: false, result: None }],
         ..Restored::default()
     };
     let mut core = core_of(restored);

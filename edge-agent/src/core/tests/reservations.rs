@@ -219,7 +219,9 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::ErrandGone(_)
         | Write::DecidedHere(_)
         | Write::Settings(_)
-        | Write::SettingsMemory(..) => None,
+        | Write::SettingsMemory(..)
+        | Write::CommandWaits(_)
+        | Write::LocalList(_) => None,
     });
     let mut after = core_of(Restored { reservations: vec![held.unwrap()], ..Restored::default() });
     assert_eq!(status_of_start(&mut after, "card", NOW), AuthStatus::Blocked);

@@ -1,6 +1,7 @@
 //! OCPP 1.6: a charge point's connector *n* is EVSE *n*; connector 0 is the station as a whole.
 
 mod files;
+mod local_list;
 
 use serde_json::value::RawValue;
 use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
@@ -13,7 +14,7 @@ use shared::ocpp::lenient::Time;
 use shared::ocpp::rpc::Answer;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
 use shared::ocpp::v16::{
-    Confirmation, CsmsCall, Reading, StationCall, Status, Trigger, Verdict, names, station_call,
+    Confirmation, CsmsCall, ListCall, Reading, StationCall, Status, Trigger, Verdict, names, station_call,
 };
 use shared::units::Timestamp;
 
@@ -122,6 +123,7 @@ pub fn request(ask: &Ask, now: Timestamp) -> Result<(&'static str, Box<RawValue>
         Ask::UpdateFirmware { update, location, request } => {
             files::update_firmware(update, location, *request, now)?
         }
+        Ask::SendLocalList { version, full, lines } => local_list::send(*version, *full, lines),
         Ask::RequestLog { log, location, request, by_get_log } => {
             files::request_log(log, location, *request, *by_get_log)
         }
@@ -174,6 +176,8 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
             duration_s: *duration_s,
             unit: *unit,
         },
+        CommandBody::GetLocalListVersion => CsmsCall::List(ListCall::GetVersion),
+        CommandBody::SendLocalList => return Err("a list goes in parts".into()),
         CommandBody::UpdateFirmware(_) | CommandBody::RequestLog(_) => {
             return Err("a file needs a place to be".into());
         }
@@ -206,6 +210,9 @@ fn told(read: Confirmation) -> Told {
         value: e.value,
         readonly: e.readonly,
     };
+    if let Some(version) = read.list_version {
+        return Told::LocalListVersion(version);
+    }
     match read.schedule {
         Some(schedule) => Told::Schedule(schedule),
         None if read.file_name.is_some() => Told::File { name: read.file_name },
@@ -237,7 +244,8 @@ fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
             | Verdict::UnknownMessageId
             | Verdict::UnknownVendorId,
         ) => Outcome::NotSupported,
-        Some(Verdict::Other(_)) => Outcome::Failed,
+        Some(Verdict::VersionMismatch) => Outcome::Rejected,
+        Some(Verdict::Failed | Verdict::Other(_)) => Outcome::Failed,
     };
     let word = match verdict {
         None => String::new(),

@@ -27,6 +27,8 @@ pub enum Verdict {
     AcceptedCanceled,
     InvalidCertificate,
     RevokedCertificate,
+    Failed,
+    VersionMismatch,
     /// A word that the specification does not know.
     Other(String),
 }
@@ -46,6 +48,8 @@ pub struct Confirmation {
     pub schedule: Option<CompositeSchedule>,
     /// What the file will be called that GetDiagnostics or GetLog asked for.
     pub file_name: Option<String>,
+    /// The version that GetLocalListVersion asked for.
+    pub list_version: Option<i32>,
 }
 
 /// A setting of a station (§7.29 KeyValue).
@@ -62,7 +66,7 @@ pub struct ConfigurationKey {
 impl Verdict {
     /// Reads a status word, whatever its case.
     pub fn read(word: &str) -> Self {
-        const KNOWN: [(&str, Verdict); 17] = [
+        const KNOWN: [(&str, Verdict); 19] = [
             ("Accepted", Verdict::Accepted),
             ("Rejected", Verdict::Rejected),
             ("Scheduled", Verdict::Scheduled),
@@ -80,6 +84,8 @@ impl Verdict {
             ("AcceptedCanceled", Verdict::AcceptedCanceled),
             ("InvalidCertificate", Verdict::InvalidCertificate),
             ("RevokedCertificate", Verdict::RevokedCertificate),
+            ("Failed", Verdict::Failed),
+            ("VersionMismatch", Verdict::VersionMismatch),
         ];
         let word = word.trim();
         let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
@@ -100,13 +106,18 @@ impl Confirmation {
             "chargingSchedule",
             "fileName",
             "filename",
+            "listVersion",
         ];
-        let [status, data, keys, unknown, start, schedule, diagnostics, log] = reader.members(payload, names);
+        let [status, data, keys, unknown, start, schedule, diagnostics, log, version] =
+            reader.members(payload, names);
         let mut confirmation = Confirmation {
             verdict: reader.text("status", status, 50).map(|word| Verdict::read(&word)),
             data: reader.anything("data", data),
             schedule: charging::read_composite(&mut reader, start, schedule),
             file_name: reader.text("fileName", diagnostics.or(log), 255),
+            list_version: reader
+                .integer("listVersion", version)
+                .and_then(|number| i32::try_from(number).ok()),
             ..Confirmation::default()
         };
         if let Some(keys) = keys {

@@ -6,6 +6,7 @@ use crate::model::charging::{ChargingProfile, ProfileFilter, RateUnit};
 
 use super::charging;
 use super::files::FileCall;
+use super::local_list::ListCall;
 use super::names::Trigger;
 use super::schema::{
     AvailabilityType, CancelReservationRequest, ChangeAvailabilityRequest, ChangeConfigurationRequest,
@@ -77,6 +78,8 @@ pub enum CsmsCall {
     },
     /// Firmware and logs.
     File(FileCall),
+    /// The list of tokens that the station keeps.
+    List(ListCall),
 }
 
 impl CsmsCall {
@@ -99,6 +102,7 @@ impl CsmsCall {
             CsmsCall::ClearChargingProfile(_) => "ClearChargingProfile",
             CsmsCall::GetCompositeSchedule { .. } => "GetCompositeSchedule",
             CsmsCall::File(call) => call.action(),
+            CsmsCall::List(call) => call.action(),
         }
     }
 
@@ -169,6 +173,7 @@ impl CsmsCall {
                 write(&request)
             }
             CsmsCall::File(call) => call.payload(),
+            CsmsCall::List(call) => call.payload(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! OCPP 1.6: the Core profile, Firmware Management, Reservation and Remote Trigger.
+//! OCPP 1.6: the Core profile, Firmware Management, Local Auth List Management, Reservation and Remote Trigger.
 //!
 //! Three vocabularies meet here. [`StationCall`] is what a station tells, read leniently into plain values. [`CsmsCall`]
 //! is what a station is asked and [`Confirmation`] its answer. [`reply`] is what a station is answered. Whatever we write
@@ -8,6 +8,7 @@ pub mod charging;
 pub mod confirmation;
 pub mod csms_call;
 pub mod files;
+pub mod local_list;
 pub mod names;
 pub mod reading;
 pub mod reply;
@@ -17,6 +18,7 @@ pub mod station_call;
 pub use confirmation::{ConfigurationKey, Confirmation, Verdict};
 pub use csms_call::CsmsCall;
 pub use files::{FileCall, FileStatus, Topic};
+pub use local_list::{ListCall, ListEntry};
 pub use names::{Context, Status, StopReason, Trigger};
 pub use reading::Reading;
 pub use station_call::StationCall;

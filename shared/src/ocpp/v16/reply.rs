@@ -57,7 +57,7 @@ impl TagInfo {
         TagInfo { status, expires_at: None, parent: None }
     }
 
-    fn schema(&self) -> IdTagInfo {
+    pub(super) fn to_schema(&self) -> IdTagInfo {
         let mut info = IdTagInfo::new(match self.status {
             TagStatus::Accepted => AuthorizationStatus::Accepted,
             TagStatus::Blocked => AuthorizationStatus::Blocked,
@@ -71,9 +71,23 @@ impl TagInfo {
     }
 }
 
+impl TagStatus {
+    /// The schema's word; one that it does not know admits nobody.
+    pub(super) fn from_schema(status: &AuthorizationStatus) -> Self {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the schema's enumerations are open")]
+        match status {
+            AuthorizationStatus::Accepted => TagStatus::Accepted,
+            AuthorizationStatus::Blocked => TagStatus::Blocked,
+            AuthorizationStatus::Expired => TagStatus::Expired,
+            AuthorizationStatus::ConcurrentTx => TagStatus::ConcurrentTx,
+            _ => TagStatus::Invalid,
+        }
+    }
+}
+
 /// Authorize.conf.
 pub fn authorize(info: &TagInfo) -> Box<RawValue> {
-    raw(&AuthorizeResponse::new(info.schema()))
+    raw(&AuthorizeResponse::new(info.to_schema()))
 }
 
 /// BootNotification.conf; the interval in seconds.
@@ -106,13 +120,13 @@ pub fn heartbeat(now: Timestamp) -> Box<RawValue> {
 
 /// StartTransaction.conf. Carries a transaction id whatever the site says of the tag (§4.8).
 pub fn start_transaction(transaction: i32, info: &TagInfo) -> Box<RawValue> {
-    raw(&StartTransactionResponse::new(info.schema(), transaction))
+    raw(&StartTransactionResponse::new(info.to_schema(), transaction))
 }
 
 /// StopTransaction.conf.
 pub fn stop_transaction(info: Option<&TagInfo>) -> Box<RawValue> {
     let mut response = StopTransactionResponse::new();
-    response.id_tag_info = info.map(TagInfo::schema);
+    response.id_tag_info = info.map(TagInfo::to_schema);
     raw(&response)
 }
 
