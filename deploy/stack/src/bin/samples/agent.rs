@@ -4,7 +4,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
-use shared::ocpp::v16::{CsmsCall, Trigger};
+use shared::ocpp::v16::{CsmsCall, ListCall, ListEntry, Trigger};
 
 use super::values::{filter, instant, profile, text, unit};
 use super::{Lines, file};
@@ -77,7 +77,15 @@ fn others() -> Vec<BoxedStrategy<CsmsCall>> {
             })
             .boxed(),
         any::<i32>().prop_map(|reservation| CsmsCall::CancelReservation { reservation }).boxed(),
+        Just(CsmsCall::List(ListCall::GetVersion)).boxed(),
+        (any::<i32>(), any::<bool>(), prop::collection::vec(list_entry(), 0..4))
+            .prop_map(|(version, full, entries)| CsmsCall::List(ListCall::Send { version, full, entries }))
+            .boxed(),
     ]
+}
+
+fn list_entry() -> impl Strategy<Value = ListEntry> {
+    (text(20), option::of(tag_info())).prop_map(|(id_tag, info)| ListEntry { id_tag, info })
 }
 
 fn answers(out: &mut Lines) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use shared::model::charging::ProfileFilter;
 use shared::ocpp::v16::{
-    ConfigurationKey, Confirmation, Context, CsmsCall, Status, StopReason, Trigger, Verdict,
+    ConfigurationKey, Confirmation, Context, CsmsCall, ListCall, Status, StopReason, Trigger, Verdict,
 };
 use shared::units::{Percent, Watts};
 
@@ -109,6 +109,8 @@ fn calls() -> Vec<CsmsCall> {
         CsmsCall::SetChargingProfile { connector: 1, profile, transaction: None },
         CsmsCall::ClearChargingProfile(ProfileFilter::default()),
         CsmsCall::GetCompositeSchedule { connector: 1, duration_s: 60, unit: None },
+        CsmsCall::List(ListCall::GetVersion),
+        CsmsCall::List(ListCall::Send { version: 1, full: true, entries: Vec::new() }),
     ];
     calls.extend(files);
     calls
@@ -127,10 +129,11 @@ fn confirmation() -> impl Strategy<Value = Confirmation> {
         .prop_map(|(key, value, readonly)| ConfigurationKey { key, value, readonly });
     let keys = prop::collection::vec(key, 0..4);
     let unknown = prop::collection::vec(text(50), 0..3);
-    let file_name = option::of(text(255));
-    (verdict, option::of(text(600)), keys, unknown, option::of(composite()), file_name).prop_map(
-        |(verdict, data, configuration, unknown_keys, schedule, file_name)| Confirmation {
+    let told = (option::of(composite()), option::of(text(255)), option::of(any::<i32>()));
+    (verdict, option::of(text(600)), keys, unknown, told).prop_map(
+        |(verdict, data, configuration, unknown_keys, (schedule, file_name, list_version))| Confirmation {
             file_name,
+            list_version,
             verdict: Some(verdict),
             data,
             configuration,
@@ -156,4 +159,6 @@ const VERDICTS: &[&str] = &[
     "Faulted",
     "Unavailable",
     "Unknown",
+    "Failed",
+    "VersionMismatch",
 ];
