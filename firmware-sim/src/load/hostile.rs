@@ -47,7 +47,7 @@ pub async fn run(config: &StationConfig, frames: u32) -> anyhow::Result<Hostilit
     Ok(done)
 }
 
-/// Until all is sent or the server has enough. What comes back is read meanwhile: who does not read is only thrown out sooner.
+/// Until all is sent or the server has enough. Every hundred frames an honest call is waited for, so that they were all read.
 async fn insult(mut socket: Socket, frames: u32, done: &mut Hostilities) -> anyhow::Result<()> {
     while done.frames < frames {
         let number = done.frames;
@@ -58,12 +58,23 @@ async fn insult(mut socket: Socket, frames: u32, done: &mut Hostilities) -> anyh
             anyhow::bail!("gone in the middle of a frame");
         }
         tokio::time::timeout(PATIENCE, socket.send(message(number))).await??;
-        while let Ok(Some(answer)) = tokio::time::timeout(Duration::ZERO, socket.next()).await {
-            answer?;
-            done.answers += 1;
+        if number % 100 == 95 || done.frames == frames {
+            tokio::time::timeout(PATIENCE, all_read(&mut socket, number, done)).await??;
         }
     }
     Ok(())
+}
+
+async fn all_read(socket: &mut Socket, number: u32, done: &mut Hostilities) -> anyhow::Result<()> {
+    socket.send(Message::text(format!("[2,\"mark-{number}\",\"Heartbeat\",{{}}]"))).await?;
+    let mark = format!("[3,\"mark-{number}\"");
+    while let Some(answer) = socket.next().await {
+        done.answers += 1;
+        if matches!(answer?, Message::Text(text) if text.starts_with(&mark)) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("closed")
 }
 
 fn message(number: u32) -> Message {
