@@ -14,7 +14,7 @@ use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
 use super::admission::{DecidedHere, Gate, InstallerAct, Standing, Visitor};
-use super::files::{Errand, Slot, State as FileState};
+use super::errand::{Errand, Slot, State as FileState};
 use super::local_list::{HeldList, ListLine};
 use super::reservation::Held;
 use super::sessions::RunningSession;

@@ -7,6 +7,7 @@
 mod admission;
 mod authorize;
 mod command;
+mod errand;
 mod files;
 mod input;
 mod knocks;
@@ -34,7 +35,7 @@ use shared::units::Timestamp;
 
 pub use admission::{DecidedHere, Gate, InstallerAct, Pending, Standing, Visitor};
 pub use authorize::Tokens;
-pub use files::{Errand, Slot, State as FileState, Step, Work};
+pub use errand::{Errand, Slot, State as FileState, Step, Work};
 pub use input::{
     Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StartFact, StationFact, StopFact,
     StoredCommand, Write,
