@@ -44,7 +44,7 @@ alter table charge_points
     add column station_error      text,
     add column station_status_at  timestamptz,
     -- the gateway's time minus the station's
-    add column clock_skew_ms      bigint,
+    add column clock_skew_ms      double precision,
     add column clock_measured_at  timestamptz,
     add column settings_read_at   timestamptz;
 

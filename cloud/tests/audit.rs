@@ -20,8 +20,9 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     createOrUpdateSiteWithChargePoints startTransactionByUser stopTransactionByUser createClaimCode provisionStations resetStation
     unlockConnector changeAvailability getConfiguration changeConfiguration clearCache triggerMessage dataTransfer
     createApiKey revokeApiKey addOrganizationMember changeOrganizationMember removeOrganizationMember leaveOrganization
-    confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector cancelBookConnector
-    createFirmware deleteFirmware updateFirmware requestLog";
+    confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector
+    cancelBookConnector createFirmware deleteFirmware updateFirmware requestLog openOnboardingWindow closeOnboardingWindow
+    adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames";
 
 /// Those that do not, and why.
 const NOT_LOGGED: [(&str, &str); 4] = [

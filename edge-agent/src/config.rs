@@ -24,6 +24,8 @@ pub struct Config {
     pub tls: Tls,
     /// Firmware for stations and logs from them.
     pub files: Files,
+    /// The log of what was said to stations.
+    pub frames: Frames,
     /// The installer's side.
     pub local: Local,
     /// The cloud's side.
@@ -102,6 +104,16 @@ pub struct Files {
     pub spare_megabytes: u64,
     /// Hours that a log is kept here once the cloud has it.
     pub keep_hours: u32,
+}
+
+/// The log of what was said to stations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frames {
+    /// Messages of each station; 0: none.
+    pub keep_per_station: u32,
+    /// Megabytes of all.
+    pub keep_megabytes: u32,
 }
 
 /// The installer's side.
@@ -225,7 +237,15 @@ mod partial {
         };
     }
 
-    optional!(Config { data_dir: String, ocpp: Ocpp, tls: Tls, files: Files, local: Local, sync: Sync });
+    optional!(Config {
+        data_dir: String,
+        ocpp: Ocpp,
+        tls: Tls,
+        files: Files,
+        frames: Frames,
+        local: Local,
+        sync: Sync
+    });
     optional!(Ocpp {
         listen: String,
         heartbeat_seconds: u32,
@@ -257,6 +277,7 @@ mod partial {
         spare_megabytes: u64,
         keep_hours: u32,
     });
+    optional!(Frames { keep_per_station: u32, keep_megabytes: u32 });
     optional!(Local { listen: String });
     optional!(Sync {
         mqtt_url: String,

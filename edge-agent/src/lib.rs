@@ -14,6 +14,7 @@ pub mod core;
 pub mod doors;
 pub mod enroll;
 pub mod files;
+pub mod frames;
 pub mod local;
 pub mod ocpp;
 pub mod pki;
@@ -38,6 +39,7 @@ use clock::Clock;
 use config::Config;
 use core::Core;
 use enroll::Identity;
+use frames::{FrameLog, Room};
 use ocpp::caps::{Caps, Pace};
 use ocpp::credentials::Directory;
 use ocpp::link::Settings;
@@ -57,6 +59,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let Opened { store, restored, last_committed, failed } = Store::open(&config.data_dir)?;
     let clock = Arc::new(Clock::new(last_committed));
     let directory = Arc::new(Directory::new(config.ocpp.max_failed_logins));
+
+    let room = Room { per_station: config.frames.keep_per_station, megabytes: config.frames.keep_megabytes };
+    let frames = FrameLog::open(&config.data_dir, room)?;
 
     let (to_site, inbox) = mpsc::channel(site::INBOX);
     let (results, fast_path) = mpsc::channel(64);
@@ -101,14 +106,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let local = local::Local {
         site: to_site.clone(),
         position: store.position(),
+        store: store.clone(),
+        frames: frames.clone(),
         online: is_online,
         metrics,
         authority: pki::authority_file(&config.data_dir),
     };
     tokio::spawn(serve_pages(pages, local, stop.clone()));
-    let server = door_keeper(&config, directory, &to_site, &clock);
+    let server = door_keeper(&config, directory, &to_site, (&clock, &frames));
     doors.into_iter().for_each(|door| door.serve(server.clone(), stop.clone()));
-    let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone() };
+    let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone(), frames };
     let uplink = tokio::spawn(uplink.run(config.clone(), store.clone()));
     tokio::spawn(keep_tidy(store, clock, config.sync.keep_days));
 
@@ -137,7 +144,7 @@ fn door_keeper(
     config: &Config,
     directory: Arc<Directory>,
     site: &mpsc::Sender<Message>,
-    clock: &Arc<Clock>,
+    (clock, frames): (&Arc<Clock>, &FrameLog),
 ) -> Arc<Server> {
     let settings = Settings {
         heartbeat_seconds: u16::try_from(config.ocpp.heartbeat_seconds).unwrap_or(u16::MAX),
@@ -155,6 +162,7 @@ fn door_keeper(
             config.ocpp.max_connections_per_address,
             config.ocpp.handshakes_per_minute,
         ),
+        frames: frames.clone(),
         max_message_bytes: config.ocpp.max_message_bytes,
         presence: Default::default(),
         waiting: Arc::new(Semaphore::new(visitors::WAITING)),
@@ -169,6 +177,7 @@ struct Uplink {
     online: watch::Sender<bool>,
     site: mpsc::Sender<Message>,
     clock: Arc<Clock>,
+    frames: FrameLog,
 }
 
 impl Uplink {
@@ -176,11 +185,21 @@ impl Uplink {
     async fn run(self, config: Config, store: Store) -> anyhow::Result<()> {
         let Some(identity) = wait_for_identity(&config.data_dir).await? else { return Ok(()) };
         tracing::info!(gateway = %identity.gateway, "syncing with the cloud");
-        let Uplink { fast_path, held, online, site, clock } = self;
+        let Uplink { fast_path, held, online, site, clock, frames } = self;
         let config = config.sync;
-        sync::Sync { identity, config, store, site, clock, results: fast_path, documents: held, online }
-            .run()
-            .await
+        sync::Sync {
+            identity,
+            config,
+            store,
+            site,
+            clock,
+            results: fast_path,
+            documents: held,
+            online,
+            frames,
+        }
+        .run()
+        .await
     }
 }
 

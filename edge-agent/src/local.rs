@@ -1,5 +1,9 @@
 //! The installer's and the monitoring's side: health, metrics, and what the site is doing.
 
+pub mod call;
+mod frames;
+mod onboarding;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -17,15 +21,24 @@ use shared::tariff;
 use shared::units::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::core::{Core, RunningSession};
+use crate::core::{Connector, Core, RunningSession, Standing};
+use crate::frames::FrameLog;
 use crate::site::{Links, Message};
-use crate::store::Position;
+use crate::store::{Position, Store};
+use onboarding::Onboarding;
+
+/// A station's clock that differs by more misdates its sessions.
+const CLOCK_IS_WRONG_MS: u64 = 60_000;
 
 /// What the pages show.
 #[derive(Clone)]
 pub struct Local {
     /// The site.
     pub site: mpsc::Sender<Message>,
+    /// The database.
+    pub store: Store,
+    /// What was said to stations.
+    pub frames: FrameLog,
     /// The lanes.
     pub position: watch::Receiver<Position>,
     /// Is the cloud there?
@@ -45,6 +58,8 @@ pub struct Snapshot {
     pub stations: Vec<StationView>,
     /// The sessions that run.
     pub sessions: Vec<SessionView>,
+    /// Unknown stations.
+    pub onboarding: Onboarding,
 }
 
 /// A station.
@@ -58,6 +73,14 @@ pub struct StationView {
     pub security_profile: Option<u8>,
     /// What it is.
     pub model: Option<String>,
+    /// What it may do: accepted, held, pending or rejected.
+    pub standing: &'static str,
+    /// Its status as a whole: OCPP 1.6's connector 0.
+    pub status: Option<ConnectorView>,
+    /// Its clock is so many milliseconds behind ours.
+    pub clock_skew_ms: Option<i64>,
+    /// It is wrong by more than a minute.
+    pub clock_is_wrong: bool,
     /// Its connectors.
     pub connectors: Vec<ConnectorView>,
 }
@@ -117,6 +140,8 @@ pub fn router(local: Local) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/state", get(state))
         .route("/site-ca.pem", get(authority))
+        .merge(onboarding::routes())
+        .merge(frames::routes())
         .with_state(local)
 }
 
@@ -131,21 +156,30 @@ impl Snapshot {
                 connected: station.link.is_some(),
                 security_profile: links.profile(id),
                 model: station.info.as_ref().map(|info| format!("{} {}", info.vendor, info.model)),
-                connectors: station
-                    .connectors
-                    .iter()
-                    .map(|(evse, c)| ConnectorView {
-                        evse: evse.0,
-                        status: c.status.name(),
-                        error: c.error.clone(),
-                    })
-                    .collect(),
+                standing: standing(core.standing(id)),
+                status: station.whole.as_ref().map(|it| connector(0, it)),
+                clock_skew_ms: station.skew_ms,
+                clock_is_wrong: station.skew_ms.is_some_and(|it| it.unsigned_abs() > CLOCK_IS_WRONG_MS),
+                connectors: station.connectors.iter().map(|(evse, it)| connector(evse.0, it)).collect(),
             })
             .collect();
         stations.sort_by(|a, b| a.station.cmp(&b.station));
         let mut sessions: Vec<SessionView> = core.sessions.open().map(|running| view(running, now)).collect();
         sessions.sort_by(|a, b| a.session.cmp(&b.session));
-        Snapshot { at: now.to_string(), stations, sessions }
+        Snapshot { at: now.to_string(), stations, sessions, onboarding: Onboarding::of(core, now) }
+    }
+}
+
+fn connector(evse: u16, it: &Connector) -> ConnectorView {
+    ConnectorView { evse, status: it.status.name(), error: it.error.clone() }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Accepted => "accepted",
+        Standing::Held => "held",
+        Standing::Pending => "pending",
+        Standing::Rejected => "rejected",
     }
 }
 

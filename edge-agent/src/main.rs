@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use edge_agent::clock::Clock;
 use edge_agent::config::{self, Config};
 use edge_agent::enroll;
+use edge_agent::local::call::{self, Onboarding};
 use edge_agent::pki::Authority;
 use shared::id::StationId;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +46,11 @@ enum Command {
         /// The request, in PEM.
         #[arg(long)]
         csr: PathBuf,
+    },
+    /// Decide about unknown stations, at the running agent.
+    Onboarding {
+        #[command(subcommand)]
+        wanted: Onboarding,
     },
     /// Trade a one-time claim code for this gateway's identity.
     Enroll {
@@ -87,6 +93,10 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             let csr = std::fs::read_to_string(&csr).with_context(|| format!("reading {}", csr.display()))?;
             let now = Clock::new(None).now();
             print(&Authority::open(&config.data_dir, now)?.sign(&station, &csr, now)?);
+        }
+        Command::Onboarding { wanted } => {
+            let config = Config::load(cli.config.as_deref())?;
+            print(&call::onboarding(&config.local.listen, wanted).await?);
         }
         Command::Enroll { cloud, claim, data } => {
             let data_dir = match data {

@@ -105,6 +105,15 @@ pub async fn learn(
     Ok(done.rows_affected() == 1)
 }
 
+/// Forgets what a command's answer told; how it ended stays.
+pub async fn forget_told(db: &PgPool, id: CommandId) -> sqlx::Result<()> {
+    sqlx::query("update commands set result = jsonb_set(result, '{told}', '\"nothing\"') where id = $1 and result is not null")
+        .bind(id.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Locks commands whose time is over; other replicas skip them.
 pub async fn lock_expired(tx: &mut PgConnection) -> sqlx::Result<Vec<(GatewayId, CommandId)>> {
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(

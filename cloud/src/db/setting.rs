@@ -123,6 +123,17 @@ pub async fn of_station(tx: &mut PgConnection, charge_point: i64) -> sqlx::Resul
     .await
 }
 
+/// When all settings of a charge point were last read.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn read_at(tx: &mut PgConnection, charge_point: i64) -> sqlx::Result<Option<DateTime<Utc>>> {
+    sqlx::query_scalar("select settings_read_at from charge_points where id = $1")
+        .bind(charge_point)
+        .fetch_one(tx)
+        .await
+}
+
 /// What a site wants: of all (no charge point), or of single ones.
 ///
 /// # Errors

@@ -22,6 +22,7 @@ mod file;
 mod filter;
 mod firmware;
 mod history;
+mod life;
 mod live;
 mod local_list;
 mod map;
@@ -82,6 +83,8 @@ pub struct Query(
     card::UnknownCardQuery,
     booking::BookingQuery,
     local_list::LocalListQuery,
+    life::AdmissionQuery,
+    life::SettingsQuery,
 );
 
 /// What can be done.
@@ -103,6 +106,9 @@ pub struct Mutation(
     file::FileMutation,
     booking::BookingMutation,
     local_list::LocalListMutation,
+    life::AdmissionMutation,
+    life::SettingsMutation,
+    life::FramesMutation,
     member::MemberMutation,
     api_key::ApiKeyMutation,
 );

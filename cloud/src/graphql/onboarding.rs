@@ -130,7 +130,12 @@ impl OnboardingMutation {
 }
 
 /// What was done with a site, for the log.
-fn at_site(actor: i64, action: &'static str, site: i64, done: serde_json::Value) -> Entry<'static> {
+pub(super) fn at_site(
+    actor: i64,
+    action: &'static str,
+    site: i64,
+    done: serde_json::Value,
+) -> Entry<'static> {
     Entry {
         actor: Some(actor),
         action,
@@ -154,28 +159,27 @@ impl Prepared {
     async fn of(station: StationInput) -> Result<Self> {
         let identity = station.identity.trim().to_owned();
         StationId::new(identity.clone()).map_err(|error| Fault::BadInput(error.to_string()))?;
-        let (password, stored) = match station.password {
-            Some(password) => {
-                if !PASSWORD_LENGTH.contains(&password.len()) {
-                    return Err(Fault::BadInput(format!(
-                        "The password of {identity} must have 16 to 40 characters."
-                    )));
-                }
-                let stored = auth::hash_password(&password).await?;
-                (password, stored)
-            }
-            None => {
-                let password = random_text(16);
-                let stored = digest(&password);
-                (password, stored)
-            }
-        };
+        let (password, stored) = credential_of(&identity, station.password).await?;
         Ok(Self { identity, password, stored })
     }
 
     fn shown(self) -> StationCredential {
         StationCredential { identity: self.identity, password: self.password }
     }
+}
+
+/// A password, the given one or one that is made, and what is stored of it.
+pub(super) async fn credential_of(identity: &str, password: Option<String>) -> Result<(String, String)> {
+    let Some(password) = password else {
+        let password = random_text(16);
+        let stored = digest(&password);
+        return Ok((password, stored));
+    };
+    if !PASSWORD_LENGTH.contains(&password.len()) {
+        return Err(Fault::BadInput(format!("The password of {identity} must have 16 to 40 characters.")));
+    }
+    let stored = auth::hash_password(&password).await?;
+    Ok((password, stored))
 }
 
 /// Enough for a password of 144 random bits: nobody guesses it, so a slow hash only costs the gateway.

@@ -34,6 +34,21 @@ select {b} + n, {b} + site, {b} + owner, '{t}-cp-' || n, '{t} charge point', '{t
        '{t} credential', '{t} vendor', '{t} model', '{t} serial', '{t} firmware', '2026-01-01Z', '2026-01-01Z'
 from (values (31, 21, 1), (32, 22, 2)) it (n, site, owner);
 
+insert into onboarding_windows (site_id, opened_at, open_until, opened_by)
+select {b} + site, now(), '2126-01-01Z', {b} + who from (values (21, 1), (22, 3)) it (site, who);
+insert into pending_stations (id, site_id, station, state, address, security_profile, had_password, credential, vendor,
+                              connectors, first_seen_at, last_seen_at)
+overriding system value
+select {b} + site + 70, {b} + site, '{t}-pending', 'pending', '{t} address', 1, true, '{t} credential', '{t} vendor', 1, now(),
+       now()
+from generate_series(21, 22) site;
+insert into wanted_settings (site_id, charge_point_id, folded, key, value)
+select {b} + site, {b} + site + 10, '{t} key', '{t} key', '{t} wanted' from generate_series(21, 22) site;
+insert into station_settings (charge_point_id, folded, key, value, readonly, read_at)
+select {b} + n, '{t} key', '{t} key', '{t} value', false, '2026-01-01Z' from generate_series(31, 32) n;
+insert into setting_outcomes (charge_point_id, folded, wanted, state, detail, at)
+select {b} + n, '{t} key', '{t} wanted', 'Refused', '{t} detail', '2026-01-01Z' from generate_series(31, 32) n;
+
 insert into tariffs (id, version, owner_id, currency, body)
 values ('{h}-0000-4000-8000-000000000001', 1, {b} + 1, 'USD', '{"id": "{h}-0000-4000-8000-000000000001", "version": 1, "currency": "USD",
           "components": [{"dimension": "Energy", "price_micros": 250000, "step": 1}]}');

@@ -39,6 +39,7 @@ pub(crate) enum Row {
     Card,
     CardGroup,
     UnknownCard,
+    PendingStation,
     Member,
     ApiKey,
     Firmware,
@@ -57,6 +58,7 @@ impl Whose {
             Row::Card => self.tenant.base + 60 + self.person,
             Row::CardGroup => of(72, 71),
             Row::UnknownCard => of(81, 82),
+            Row::PendingStation => return json!(format!("{}-pending", self.tenant.text)),
             Row::Member => of(8, 5),
             Row::ApiKey => of(92, 91),
             Row::Command => {

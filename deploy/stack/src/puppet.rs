@@ -22,6 +22,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 pub struct Puppet {
     socket: WebSocketStream<TcpStream>,
     asked: Vec<Call>,
+    attentive: bool,
 }
 
 /// What the gateway asks the charger.
@@ -53,7 +54,7 @@ impl Puppet {
         let socket = TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
         match client_async(request, socket.connect(gateway).await?).await {
-            Ok((socket, _)) => Ok(Self { socket, asked: Vec::new() }),
+            Ok((socket, _)) => Ok(Self { socket, asked: Vec::new(), attentive: false }),
             Err(Error::Http(response)) => bail!("refused with {}", response.status().as_u16()),
             Err(error) => Err(error.into()),
         }
@@ -116,8 +117,25 @@ impl Puppet {
         }
     }
 
+    /// From now on [`Self::asked`] tells also what the gateway asks of every charger by itself: its settings, its statuses, to
+    /// boot. Else those are declined.
+    pub fn attentive(mut self) -> Self {
+        self.attentive = true;
+        self
+    }
+
     /// The next thing the gateway asks.
     pub async fn asked(&mut self) -> Result<Call> {
+        loop {
+            let call = self.next_asked().await?;
+            match call.declined().filter(|_| !self.attentive) {
+                Some(answer) => self.reply(&call, answer).await?,
+                None => return Ok(call),
+            }
+        }
+    }
+
+    async fn next_asked(&mut self) -> Result<Call> {
         if !self.asked.is_empty() {
             return Ok(self.asked.remove(0));
         }
@@ -159,6 +177,22 @@ impl Puppet {
             }
         };
         tokio::time::timeout(ANSWER_LIMIT, next).await.context("the gateway is silent")?
+    }
+}
+
+impl Call {
+    /// The answer of a charger that does not do what every charger is asked for.
+    fn declined(&self) -> Option<Value> {
+        let asks = |name: &str| {
+            self.payload["requestedMessage"] == name && self.payload.get("connectorId").is_none()
+        };
+        match self.action.as_str() {
+            "GetConfiguration" if self.payload.get("key").is_none() => Some(json!({})),
+            "TriggerMessage" if asks("StatusNotification") || asks("BootNotification") => {
+                Some(json!({ "status": "NotImplemented" }))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use metrics::counter;
 use shared::id::{CommandId, StationId};
 use shared::model::command::Outcome;
+use shared::model::frame_log::Direction;
 use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply as RpcReply};
 use shared::ocpp::v16::{StationCall, TRANSACTION_ACTIONS};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,8 +24,10 @@ use tokio_tungstenite::tungstenite::{self, Message as Ws};
 
 use super::adapter::v16::{self, Meaning};
 use super::caps::Pace;
+use super::skew::{self, Skew};
 use crate::clock::Clock;
 use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
+use crate::frames::Tap;
 use crate::site::Message;
 use crate::store::RawMessage;
 
@@ -75,6 +78,8 @@ pub struct Link<S> {
     pub settings: Arc<Settings>,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// Where what is said is logged.
+    pub tap: Tap,
 }
 
 /// Why a connection ends.
@@ -94,6 +99,7 @@ struct Running<S> {
     said: u64,
     pinged: bool,
     probe: Option<oneshot::Sender<()>>,
+    skew: Skew,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
@@ -111,6 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
             said: 0,
             pinged: false,
             probe: None,
+            skew: Skew::default(),
         };
         let end = running.serve().await;
         running.leave(end).await;
@@ -170,6 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     }
 
     async fn received(&mut self, text: &str) -> Result<(), End> {
+        self.link.tap.leave(self.link.clock.now(), Direction::Received, text);
         match self.peer.receive(text) {
             Received::Call { key, action, payload, mended } => {
                 counter!("edge_calls_total").increment(1);
@@ -205,6 +213,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     async fn called(&mut self, key: CallKey, call: StationCall, text: &str, odd: bool) -> Result<(), End> {
         let bills = matches!(call, StationCall::StartTransaction(_) | StationCall::StopTransaction(_));
+        if let Some(said) = skew::said_at(&call)
+            && let Some(skew_ms) = self.skew.hear(self.link.clock.now(), said)
+        {
+            if skew_ms.unsigned_abs() > skew::WRONG_MS {
+                tracing::warn!(station = %self.link.station, skew_ms, "the station's clock is wrong");
+            }
+            self.tell(None, StationFact::ClockMeasured(skew_ms), None).await?;
+        }
         let keep = bills || (odd && TRANSACTION_ACTIONS.contains(&call.action()));
         match v16::meaning(&self.link.station, call, self.link.clock.now()) {
             Meaning::Answer(payload) => self.reply(key, &RpcReply::Result(payload)).await,
@@ -296,6 +312,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     }
 
     async fn send(&mut self, message: Ws) -> Result<(), End> {
+        if let Ws::Text(text) = &message {
+            self.link.tap.leave(self.link.clock.now(), Direction::Sent, text);
+        }
         match timeout(self.link.settings.answer, self.link.ws.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(End::Failed(error.to_string())),

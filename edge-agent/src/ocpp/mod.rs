@@ -7,4 +7,5 @@ pub mod door;
 pub mod link;
 pub mod presence;
 pub mod server;
+mod skew;
 pub mod visitors;

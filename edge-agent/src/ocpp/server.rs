@@ -40,6 +40,7 @@ use super::presence::{Arrival, Presence};
 use super::visitors::Entrance;
 use crate::clock::Clock;
 use crate::core::{Input, LinkId};
+use crate::frames::FrameLog;
 use crate::site::Message;
 
 /// How long a handshake may take (slowloris).
@@ -63,6 +64,8 @@ pub struct Server {
     pub clock: Arc<Clock>,
     /// Who may take how much.
     pub caps: Arc<Caps>,
+    /// Where what is said is logged.
+    pub frames: FrameLog,
     /// Bytes of a message at most.
     pub max_message_bytes: usize,
     /// Places for stations that wait for a decision.
@@ -342,6 +345,7 @@ impl Server {
             orders: from_site,
             settings: self.settings.clone(),
             clock: self.clock.clone(),
+            tap: self.frames.tap(station.clone(), id.0, self.clock.now()),
         };
         link.run().await;
         self.presence.leave(&station, id);

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use rumqttc::{AsyncClient, QoS};
+use shared::id::{CommandId, StationId};
+use shared::model::command::{Command, CommandBody, Outcome, Told};
 use shared::model::document::DocumentVersion;
+use shared::model::frame_log::FrameFilter;
 use shared::model::{CommandResult, Lane};
 use shared::sync::topic::Way;
 use shared::sync::{Batch, Down, DownTopic, FrameKey, Hello, Topic, Up, UpTopic, VERSION, record};
@@ -23,6 +26,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::core::Input;
 use crate::enroll::Identity;
+use crate::frames::FrameLog;
 use crate::site::Message;
 use crate::store::{Position, Store};
 use machine::{Action, Heard, Machine, Patience};
@@ -44,6 +48,8 @@ pub struct Sync {
     pub results: mpsc::Receiver<CommandResult>,
     /// The documents held.
     pub documents: watch::Receiver<Vec<DocumentVersion>>,
+    /// What was said to stations.
+    pub frames: FrameLog,
     /// For displays: is the cloud there?
     pub online: watch::Sender<bool>,
 }
@@ -122,9 +128,30 @@ impl Running {
                 self.hear(Heard::Welcome(welcome)).await
             }
             Down::Ack(ack) => self.hear(Heard::Ack(ack)).await,
+            Down::Command(Command {
+                body: CommandBody::ReadFrames(filter), id, station, expires_at, ..
+            }) => {
+                if expires_at > self.sync.clock.now() {
+                    self.tell_frames(id, station, filter).await;
+                }
+                Ok(())
+            }
             Down::Command(command) => self.to_site(Input::Command(command)).await,
             Down::Want(document) => self.to_site(Input::Document(document)).await,
         }
+    }
+
+    /// A question that changes nothing leaves no trace: when its answer is lost, the cloud asks again.
+    async fn tell_frames(&self, id: CommandId, station: StationId, filter: FrameFilter) {
+        let at = self.sync.clock.now();
+        let result = match self.sync.frames.page(station, filter).await {
+            Ok(page) => CommandResult {
+                told: Told::Frames(page),
+                ..CommandResult::plain(id, Outcome::Accepted, "", at)
+            },
+            Err(error) => CommandResult::plain(id, Outcome::Failed, format!("{error:#}"), at),
+        };
+        self.publish(UpTopic::Result, &Up::Result(result));
     }
 
     /// A frame must be sealed with our key for the topic it came on, and say what that topic is for.

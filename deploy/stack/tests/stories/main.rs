@@ -11,6 +11,7 @@ mod charging;
 mod crashes;
 mod files;
 mod foreign_topics;
+mod life;
 mod limits;
 mod offline;
 mod outages;

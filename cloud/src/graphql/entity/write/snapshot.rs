@@ -11,7 +11,7 @@ use crate::graphql::entity::table::Entity;
 use crate::graphql::entity::tables::{CHARGE_POINT, CONNECTOR, SITE, USER};
 
 /// Fields that differ without anybody having changed a row.
-const CLOCKS: [&str; 2] = ["updated_at", "ocpp_event_timestamp"];
+const CLOCKS: [&str; 3] = ["updated_at", "ocpp_event_timestamp", "clockSkewMs"];
 
 /// Tables, and the column by which their rows are found.
 type Tables = [(&'static Entity, &'static str)];
