@@ -21,7 +21,8 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     unlockConnector changeAvailability getConfiguration changeConfiguration clearCache triggerMessage dataTransfer
     createApiKey revokeApiKey addOrganizationMember changeOrganizationMember removeOrganizationMember leaveOrganization
     confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector
-    cancelBookConnector createFirmware deleteFirmware updateFirmware requestLog openOnboardingWindow closeOnboardingWindow
+    cancelBookConnector createFirmware deleteFirmware updateFirmware requestLog
+    getLocalListVersion sendLocalList keepLocalLists openOnboardingWindow closeOnboardingWindow
     adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames";
 
 /// Those that do not, and why.

@@ -147,3 +147,9 @@ insert into rate_limits (key, count, ends_at) values (sha256('{t} limit'), 1, '2
 select append_audit({b} + who, '{t}', 'update', 'Site', ({b} + site)::text, {b} + site, {b} + organization,
                     '{"name": "{t} before"}', '{"name": "{t} after"}', 1)
 from (values (1, 21, null), (2, 22, 11)) it (who, site, organization);
+insert into bulk_orders (id, kind, body, site_id, at_once, life_seconds, waits, created_by) overriding system value
+values ({b} + 101, 'Reset', '{t}', {b} + 21, 5, 20, false, {b} + 1), ({b} + 102, 'Reset', '{t}', {b} + 22, 5, 20, false, {b} + 3);
+insert into bulk_rows (bulk_id, charge_point_id, station, outcome, detail)
+values ({b} + 101, {b} + 31, '{t}-cp-31', 'Accepted', '{t} detail'), ({b} + 102, {b} + 32, '{t}-cp-32', 'Accepted', '{t} detail');
+insert into local_lists (charge_point_id, state, version, entries, left_out, detail, at)
+values ({b} + 31, 'Current', 1, 1, 0, '{t} detail', '2026-01-01Z'), ({b} + 32, 'Current', 1, 1, 0, '{t} detail', '2026-01-01Z');
