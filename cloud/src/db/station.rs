@@ -213,8 +213,7 @@ pub async fn identity_exists(db: &PgPool, identity: &str) -> sqlx::Result<bool> 
 /// When the database does not answer.
 pub async fn command(db: &PgPool, id: Uuid, reach: &Reach) -> sqlx::Result<Option<CommandRow>> {
     sqlx::query_as(
-        "select c.id, c.kind, c.station, c.state, c.outcome, c.detail, c.result, c.issued_at, c.finished_at
-         from commands c join gateways g on g.id = c.gateway_id join sites s on s.id = g.site_id
+        "select c.* from commands c join gateways g on g.id = c.gateway_id join sites s on s.id = g.site_id
          where c.id = $1 and ($2 or s.owner_id = $3 or c.issued_by = $3 or s.organization_id = any($4))",
     )
     .bind(id)
