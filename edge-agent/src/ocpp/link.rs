@@ -49,6 +49,10 @@ pub enum Order {
 /// Orders that may wait; a station that lets more pile up is cut off and comes back.
 pub const ORDERS: usize = 256;
 
+/// Calls of a station that may wait for the site's decision; the next one is read when one of them is answered. A station has
+/// one at a time (OCPP-J 1.6 §4.1.1); one that has lost its mind must not fill the inbox that all share.
+const IN_HAND: usize = 16;
+
 /// What every connection goes by.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -130,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             let wait = self.too_fast_by();
             let wake = wait.map_or_else(|| self.wake(), |wait| self.wake().min(Instant::now() + wait));
             let step = tokio::select! {
-                frame = self.link.ws.next(), if wait.is_none() => self.heard(frame).await,
+                frame = self.link.ws.next(), if wait.is_none() && self.calls.len() < IN_HAND => self.heard(frame).await,
                 order = self.link.orders.recv() => self.obey(order).await,
                 () = tokio::time::sleep_until(wake) => self.watch().await,
             };
