@@ -117,6 +117,7 @@ impl ChargingMutation {
     }
 
     /// Removes the profiles that fit all that is given; all of the station's when nothing is.
+    #[expect(clippy::too_many_arguments, reason = "they are the message's")]
     async fn clear_charging_profiles(
         &self,
         ctx: &Context<'_>,

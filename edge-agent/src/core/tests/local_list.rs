@@ -168,8 +168,8 @@ fn what_was_accepted_survives_a_restart_of_the_gateway() {
     let mut station = Station::new(Restored::default());
     station.hear(tokens(2, true, &["a"]));
     station.boot();
-    let lists = vec![station.held.clone().unwrap()];
-    let lists = vec![serde_json::from_str(&serde_json::to_string(&lists[0]).unwrap()).unwrap()];
+    let held = serde_json::to_string(&station.held).unwrap();
+    let lists = serde_json::from_str(&format!("[{held}]")).unwrap();
     let mut after =
         Station { version: station.version, ..Station::new(Restored { lists, ..Restored::default() }) };
     after.hear(tokens(2, true, &["a"]));
