@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::id::{CommandId, GatewayId, StationId};
 use shared::model::event::LocalCommandFinished;
+use shared::model::settings;
 use shared::model::{CommandBody, CommandResult, Outcome};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, timeout_at};
@@ -139,7 +140,7 @@ pub async fn learn(tx: &mut PgConnection, origin: Origin, ended: &LocalCommandFi
 pub fn described(body: &CommandBody) -> Value {
     let mut asked = serde_json::to_value(body).unwrap_or_default();
     if let Some(asked) = asked.get_mut(body.kind()) {
-        let secret = asked["key"].as_str().is_some_and(|key| key.eq_ignore_ascii_case("AuthorizationKey"));
+        let secret = asked["key"].as_str().is_some_and(settings::is_secret);
         for name in ["token", if secret { "value" } else { "token" }] {
             if let Some(value) = asked.get_mut(name) {
                 *value = "…".into();

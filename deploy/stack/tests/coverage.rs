@@ -20,10 +20,8 @@ const GAPS: &[&str] = &[
     "DeleteCertificate",
     "ExtendedTriggerMessage",
     "GetInstalledCertificateIds",
-    "GetLocalListVersion",
     "InstallCertificate",
     "SecurityEventNotification",
-    "SendLocalList",
     "SignCertificate",
 ];
 
