@@ -1,5 +1,5 @@
 //! Firmware and logs at the station (1.6 §5.19, §5.9; security whitepaper L01, N01): what it does when it is asked, in which
-//! states, and how it fails when it is told to. The bytes are moved by the shell ([`crate::carry`]).
+//! states, and how it fails when it is told to. The bytes are moved by the shell (`carry`).
 
 mod image;
 
