@@ -15,6 +15,7 @@ use shared::sync::v1;
 use shared::tariff::{Dimension, PriceComponent, Tariff};
 use shared::units::{Currency, MICROS, Timestamp};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::db::document::{self as rows, ConnectorRow};
 use crate::db::{pending_station, setting, station_life};
@@ -64,13 +65,18 @@ pub(crate) async fn announce(tx: &mut PgConnection, gateways: &[GatewayId]) -> s
 }
 
 async fn stations(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<StationsDoc> {
-    let stations = rows::credentials(tx, site_id).await?;
+    let stations = rows::stations(tx, site_id).await?;
     Ok(StationsDoc {
         timezone: rows::timezone(tx, site_id).await?,
         stations: stations
             .into_iter()
-            .filter_map(|(station, credential)| {
-                Some(StationEntry { station: StationId::new(station).ok()?, credential })
+            .filter_map(|row| {
+                Some(StationEntry {
+                    station: StationId::new(row.station).ok()?,
+                    credential: row.credential,
+                    quirks: row.quirks.map(|Json(quirks)| quirks).unwrap_or_default(),
+                    since: Some(Timestamp::from_utc(row.since)),
+                })
             })
             .collect(),
     })

@@ -23,7 +23,8 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector
     cancelBookConnector createFirmware deleteFirmware updateFirmware requestLog
     getLocalListVersion sendLocalList keepLocalLists openOnboardingWindow closeOnboardingWindow
-    adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames";
+    adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames
+    setStationQuirks acceptQuirkSuggestion dismissQuirkSuggestion";
 
 /// Those that do not, and why.
 const NOT_LOGGED: [(&str, &str); 4] = [

@@ -358,7 +358,9 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::ErrandGone(_)
         | Write::DecidedHere(_)
         | Write::Settings(_)
-        | Write::SettingsMemory(..) => true,
+        | Write::SettingsMemory(..)
+        | Write::Finding(_)
+        | Write::Suggested(_) => true,
     };
     writes
         .into_iter()

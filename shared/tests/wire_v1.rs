@@ -30,10 +30,15 @@ use shared::model::file::{
     FirmwareImage, FirmwareProgressed, FirmwareSignature, FirmwareState, FirmwareUpdate, LogKind,
     LogProgressed, LogReceived, LogRequest, LogState, ReceivedFile, Retries, Sha256, Transfer,
 };
+use shared::model::finding::{FindingNoted, Oddity, Severity};
 use shared::model::frame_log::{Direction, FrameFilter, FramePage, LoggedFrame};
 use shared::model::local_list::{LocalListChanged, LocalListState};
 use shared::model::onboarding::{
     AdmissionDoc, StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged,
+};
+use shared::model::quirks::{
+    ChargingQuirks, EnergyScale, LocalTag, QuirkSuggested, ScheduleStart, StationQuirks, SteadyKind,
+    Suggestion,
 };
 use shared::model::reservation::{Reservation, ReservationEnd, ReservationEnded};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
@@ -69,6 +74,29 @@ fn tariff() -> Tariff {
         component(Dimension::Flat, 500_000, 0),
     ];
     Tariff { id: TariffId(id(5)), version: 3, currency: Currency::USD, components }
+}
+
+fn quirks() -> StationQuirks {
+    StationQuirks {
+        assume_subprotocol: true,
+        tolerate_upgrade: true,
+        no_ping: true,
+        answer_delay_ms: 1000,
+        answer_seconds: Some(60),
+        clock_offset_minutes: Some(-120),
+        energy_scale: EnergyScale::KilowattHours,
+        local_tag: Some(LocalTag { shown: "FREE".into(), token: IdToken::new("CARD1") }),
+        never_trigger_boot: true,
+        configuration_keys: Some(10),
+        charging: ChargingQuirks {
+            max_stack_level: Some(0),
+            start: ScheduleStart::Omit,
+            kind: Some(SteadyKind::Relative),
+            unit: Some(RateUnit::Watts),
+            phases: Some(1),
+            step_tenths: Some(20),
+        },
+    }
 }
 
 fn reading() -> MeterReading {
@@ -265,6 +293,25 @@ fn life() -> Vec<Event> {
             command: command(CommandBody::ClearCache),
             result: result(),
         })),
+        Event::FindingNoted(FindingNoted {
+            station: station(),
+            action: "StopTransaction".into(),
+            field: "meterStop".into(),
+            oddity: Oddity::RegisterWentBack,
+            severity: Severity::Hard,
+            count: 10,
+            first_at: AT,
+            at: AT,
+            text: "ended at 5 Wh, began at 9 Wh".into(),
+            example: "[2,…".into(),
+            session: Some(SessionId(id(1))),
+        }),
+        Event::QuirkSuggested(QuirkSuggested {
+            station: station(),
+            suggestion: Suggestion::ClockOffset { minutes: -120 },
+            evidence: "times are two hours early".into(),
+            at: AT,
+        }),
     ]
 }
 
@@ -397,7 +444,8 @@ fn wanted() -> WantedSetting {
 }
 
 fn documents() -> Vec<DocumentBody> {
-    let entry = StationEntry { station: station(), credential: "sha256$c2FsdA==$ZGlnZXN0".into() };
+    let credential = "sha256$c2FsdA==$ZGlnZXN0".into();
+    let entry = StationEntry { station: station(), credential, quirks: quirks(), since: Some(AT) };
     let token = TokenEntry {
         token: "card1".into(),
         status: AuthStatus::Accepted,

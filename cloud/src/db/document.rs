@@ -1,13 +1,28 @@
 //! Documents as rows, and the rows they are made of.
 
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use shared::id::{GatewayId, Shard};
 use shared::model::document::{DocumentBody, DocumentVersion};
+use shared::model::quirks::StationQuirks;
 use shared::sync::v1::Document;
 use shared::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+
+/// A station that may connect.
+#[derive(Debug, sqlx::FromRow)]
+pub struct StationRow {
+    /// Its identity.
+    pub station: String,
+    /// What its password verifies against.
+    pub credential: String,
+    /// What is peculiar about it, if something is.
+    pub quirks: Option<Json<StationQuirks>>,
+    /// Since when it is the site's.
+    pub since: DateTime<Utc>,
+}
 
 /// What a connector's price is made of.
 #[derive(Debug, sqlx::FromRow)]
@@ -37,9 +52,9 @@ pub async fn gateways_of(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Ve
 }
 
 /// The stations of a site that may connect.
-pub async fn credentials(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<(String, String)>> {
+pub async fn stations(tx: &mut PgConnection, site_id: i64) -> sqlx::Result<Vec<StationRow>> {
     sqlx::query_as(
-        "select charge_point_hardware_id, credential from charge_points
+        "select charge_point_hardware_id as station, credential, quirks, created_at as since from charge_points
          where site_id = $1 and charge_point_hardware_id is not null and credential is not null
          order by charge_point_hardware_id",
     )

@@ -20,6 +20,7 @@ mod error;
 mod fanout;
 mod file;
 mod filter;
+mod finding;
 mod firmware;
 mod history;
 mod life;
@@ -29,6 +30,7 @@ mod map;
 mod member;
 mod onboarding;
 mod progress;
+mod quirk;
 mod request;
 mod rows;
 mod saving;
@@ -85,6 +87,8 @@ pub struct Query(
     local_list::LocalListQuery,
     life::AdmissionQuery,
     life::SettingsQuery,
+    quirk::QuirkQuery,
+    finding::FindingQuery,
 );
 
 /// What can be done.
@@ -102,6 +106,7 @@ pub struct Mutation(
     onboarding::OnboardingMutation,
     command::CommandMutation,
     charging::ChargingMutation,
+    quirk::QuirkMutation,
     firmware::FirmwareMutation,
     file::FileMutation,
     booking::BookingMutation,

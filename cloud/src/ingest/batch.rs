@@ -291,6 +291,7 @@ async fn project_status(
     for ended in &changes.local_commands {
         command::learn(tx, origin, ended).await?;
     }
+    changes.oddities.write(tx, origin).await?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod frame;
 mod hello;
 pub mod life;
 mod link;
+pub mod oddity;
 mod outbound;
 pub mod project;
 mod uplink;

@@ -20,6 +20,7 @@ use shared::model::{
 use shared::units::{Timestamp, Wh};
 
 use super::life::Life;
+use super::oddity::Oddities;
 use crate::db::alarm::Alarm;
 use crate::db::file_step::Step;
 
@@ -65,6 +66,8 @@ pub struct Changes {
     pub local_lists: Vec<LocalListChanged>,
     /// What an installer ordered at the gateway.
     pub local_commands: Vec<LocalCommandFinished>,
+    /// What was odd about stations' words.
+    pub oddities: Oddities,
 }
 
 /// What a session's readings in one batch add up to.
@@ -111,6 +114,8 @@ impl Changes {
             Event::WindowChanged(it) => self.life.window = Some(it),
             Event::SettingsRead(it) => self.life.read.push(it),
             Event::SettingsApplied(it) => newest(&mut self.life.applied, it.station.clone(), it, |it| it.at),
+            Event::FindingNoted(it) => self.oddities.found(it),
+            Event::QuirkSuggested(it) => self.oddities.suggested(it),
             Event::ClockMeasured(it) => newest(&mut self.life.clocks, it.station.clone(), it, |it| it.at),
         }
     }
@@ -233,6 +238,8 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::SettingsRead(e) => sane(e.at),
         Event::SettingsApplied(e) => sane(e.at),
         Event::ClockMeasured(e) => sane(e.at),
+        Event::FindingNoted(e) => sane(e.first_at) && sane(e.at),
+        Event::QuirkSuggested(e) => sane(e.at),
     };
     if fine { None } else { Some("time out of range") }
 }

@@ -153,3 +153,12 @@ insert into bulk_rows (bulk_id, charge_point_id, station, outcome, detail)
 values ({b} + 101, {b} + 31, '{t}-cp-31', 'Accepted', '{t} detail'), ({b} + 102, {b} + 32, '{t}-cp-32', 'Accepted', '{t} detail');
 insert into local_lists (charge_point_id, state, version, entries, left_out, detail, at)
 values ({b} + 31, 'Current', 1, 1, 0, '{t} detail', '2026-01-01Z'), ({b} + 32, 'Current', 1, 1, 0, '{t} detail', '2026-01-01Z');
+
+insert into quirk_suggestions (id, charge_point_id, name, suggestion, evidence, suggested_at) overriding system value
+select {b} + site + 70, {b} + site + 10, 'localTag', '{"LocalTag": {"shown": "{t}"}}', '{t} evidence', '2026-01-01Z'
+from generate_series(21, 22) site;
+insert into findings (id, charge_point_id, action, field, oddity, hard, count, first_at, last_at, detail, example)
+overriding system value
+select {b} + site + 80, {b} + site + 10, 'StopTransaction', 'meterStop', 'Missing', true, 1, '2026-01-01Z', '2026-01-01Z',
+       '{t} detail', '{t} example'
+from generate_series(21, 22) site;

@@ -40,6 +40,7 @@ pub(crate) enum Row {
     CardGroup,
     UnknownCard,
     PendingStation,
+    QuirkSuggestion,
     Member,
     ApiKey,
     Firmware,
@@ -59,6 +60,7 @@ impl Whose {
             Row::CardGroup => of(72, 71),
             Row::UnknownCard => of(81, 82),
             Row::PendingStation => return json!(format!("{}-pending", self.tenant.text)),
+            Row::QuirkSuggestion => of(91, 92),
             Row::Member => of(8, 5),
             Row::ApiKey => of(92, 91),
             Row::Command => {

@@ -14,6 +14,7 @@ use shared::model::onboarding::{
     AdmissionDoc, CERTIFICATE_ONLY, LONGEST_WINDOW_MINUTES, StationAdopted, StationPending, StationRejected,
     WindowChanged,
 };
+use shared::model::quirks::StationQuirks;
 use shared::units::Timestamp;
 
 use super::knocks::Knocks;
@@ -106,7 +107,7 @@ pub struct Gate {
 
 #[derive(Debug, Default)]
 pub(super) struct Admission {
-    listed: HashMap<StationId, String>,
+    listed: HashMap<StationId, StationEntry>,
     timezone: String,
     wanted: AdmissionDoc,
     here: DecidedHere,
@@ -121,7 +122,7 @@ impl Admission {
 
     pub(super) fn list(&mut self, document: StationsDoc) {
         self.timezone = document.timezone;
-        self.listed = document.stations.into_iter().map(|it| (it.station, it.credential)).collect();
+        self.listed = document.stations.into_iter().map(|it| (it.station.clone(), it)).collect();
         let listed = &self.listed;
         self.here.adopted.retain(|station, _| !listed.contains_key(station));
         self.here.rejected.retain(|station| !listed.contains_key(station));
@@ -133,7 +134,16 @@ impl Admission {
     }
 
     fn credential(&self, station: &StationId) -> Option<&String> {
-        self.listed.get(station).or_else(|| self.here.adopted.get(station))
+        self.listed.get(station).map(|it| &it.credential).or_else(|| self.here.adopted.get(station))
+    }
+
+    pub(super) fn quirks(&self, station: &StationId) -> Option<&StationQuirks> {
+        self.listed.get(station).map(|it| &it.quirks)
+    }
+
+    /// Since when a station is the site's.
+    pub(super) fn since(&self, station: &StationId) -> Option<Timestamp> {
+        self.listed.get(station)?.since
     }
 
     fn is_rejected(&self, station: &StationId) -> bool {
@@ -150,12 +160,15 @@ impl Admission {
 impl Core {
     /// The stations that may connect, whoever took them on.
     pub fn directory(&self) -> StationsDoc {
-        let all = self.admission.here.adopted.iter().chain(&self.admission.listed);
         let entry = |(station, credential): (&StationId, &String)| StationEntry {
             station: station.clone(),
             credential: credential.clone(),
+            quirks: StationQuirks::default(),
+            since: None,
         };
-        StationsDoc { timezone: self.admission.timezone.clone(), stations: all.map(entry).collect() }
+        let adopted = self.admission.here.adopted.iter().map(entry);
+        let all = adopted.chain(self.admission.listed.values().cloned());
+        StationsDoc { timezone: self.admission.timezone.clone(), stations: all.collect() }
     }
 
     /// Whom the doors let in besides.

@@ -1,10 +1,10 @@
 //! Remote commands: each is taken on once, carried out at most once, and ends in exactly one outcome.
 
-use shared::id::{CommandId, SessionId, StationId};
+use shared::id::{CommandId, EvseNo, SessionId, StationId};
 use shared::model::charging::ChargingPurpose;
 use shared::model::command::{Command, CommandBody, CommandResult, Origin, Outcome};
 use shared::model::event::{Event, LocalCommandFinished};
-use shared::model::{IdToken, Session};
+use shared::model::{ConnectorStatus, IdToken, Session};
 use shared::units::Timestamp;
 
 use super::admission::Standing;
@@ -65,6 +65,7 @@ impl Core {
             return self.order_list(now, &command, fx);
         }
         self.reserving(now, &command, fx);
+        let ask = self.suited(now, &command.station, ask);
         fx.sends.push(Send::Ask { link, command: command.id, ask });
         self.grant(now, &command);
         self.commands.insert(command.id, CommandState::Open(command));
@@ -152,9 +153,10 @@ impl Core {
         }
         let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
         let command = command.clone();
-        if self.asks_otherwise(id, &end, fx) {
+        if self.asks_otherwise(id, &end, fx) || self.tries_again(now, &command, &end, fx) {
             return;
         }
+        let end = self.explained(&command, end);
         self.settings_commanded(now, &command.station, &command.body, &end, fx);
         if end.outcome != Outcome::Accepted {
             self.grants.retain(|grant| grant.command != id);
@@ -174,6 +176,31 @@ impl Core {
     /// A command that has not ended.
     pub(super) fn open_command(&self, id: CommandId) -> Option<Command> {
         self.commands.get(&id).and_then(open).cloned()
+    }
+
+    /// A refusal that an operator can do something about.
+    fn explained(&mut self, command: &Command, mut end: AskEnd) -> AskEnd {
+        let (station, refused) = (&command.station, end.outcome == Outcome::Rejected);
+        if let CommandBody::RemoteStart { evse, .. } = &command.body
+            && refused
+            && self.is_finishing(station, *evse)
+        {
+            end.detail = "unplug the cable first: the last session is not over for the station".into();
+        }
+        if let CommandBody::ClearChargingProfiles(filter) = &command.body
+            && end.outcome == Outcome::Accepted
+        {
+            self.forget_limits(station, filter.evse);
+        }
+        end
+    }
+
+    /// Stations stay so until the cable is out, some of them for good (QUIRKS Q75).
+    fn is_finishing(&self, station: &StationId, evse: Option<EvseNo>) -> bool {
+        let Some(known) = self.stations.get(station) else { return false };
+        let mut asked =
+            known.connectors.iter().filter(|(number, _)| evse.is_none_or(|evse| evse == **number));
+        asked.any(|(_, connector)| connector.status == ConnectorStatus::Finishing)
     }
 
     pub(super) fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
@@ -288,7 +315,10 @@ impl Core {
                 // What it is about may have ended meanwhile.
                 match self.ask_of(now, &command) {
                     Ok(_) if command.body == CommandBody::SendLocalList => self.order_list(now, &command, fx),
-                    Ok(ask) => fx.sends.push(Send::Ask { link, command: command.id, ask }),
+                    Ok(ask) => {
+                        let ask = self.suited(now, station, ask);
+                        fx.sends.push(Send::Ask { link, command: command.id, ask });
+                    }
                     Err((outcome, reason)) => self.finish(command, refused(now, outcome, reason), fx),
                 }
             }

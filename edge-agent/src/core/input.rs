@@ -6,7 +6,9 @@ use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told}
 use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
 use shared::model::file::{FirmwareUpdate, LogRequest, ReceivedFile};
+use shared::model::finding::FindingNoted;
 use shared::model::onboarding::StationKnocked;
+use shared::model::quirks::QuirkSuggested;
 use shared::model::session::StopReason;
 use shared::model::settings::SettingsRead;
 use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
@@ -15,10 +17,12 @@ use shared::units::{Timestamp, Wh};
 
 use super::admission::{DecidedHere, Gate, InstallerAct, Standing, Visitor};
 use super::errand::{Errand, Slot, State as FileState};
+use super::findings::Odd;
 use super::local_list::{HeldList, ListLine};
 use super::reservation::Held;
 use super::sessions::RunningSession;
 use super::settings::SettingsMemory;
+use super::suspicion::Suspicion;
 
 /// One connection of a station. A station that connects again has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +77,20 @@ pub enum Input {
     Document(Document),
     /// The deadline that [`super::Core::next_deadline`] named has come.
     Tick,
+    /// Something was odd about a station's words.
+    Odd {
+        /// Whose.
+        station: StationId,
+        /// What.
+        odd: Odd,
+    },
+    /// A station showed a peculiarity.
+    Suspected {
+        /// Which station.
+        station: StationId,
+        /// What.
+        suspicion: Suspicion,
+    },
     /// The shell noticed something that an operator should see.
     Noticed(SecurityNoticed),
     /// An unknown station was refused at the door.
@@ -134,6 +152,8 @@ pub struct StartFact {
     pub meter_start: Option<Wh>,
     /// When, by the station's clock, if it has one.
     pub at: Option<Timestamp>,
+    /// The clock's zone is a guess.
+    pub zone_assumed: bool,
     /// The reservation that ends with it, if the station names one.
     pub reservation: Option<ReservationId>,
 }
@@ -147,6 +167,8 @@ pub struct StopFact {
     pub token: Option<IdToken>,
     /// When, by the station's clock, if it has one.
     pub at: Option<Timestamp>,
+    /// The clock's zone is a guess.
+    pub zone_assumed: bool,
     /// The register at the end, if told.
     pub meter_stop: Option<Wh>,
     /// Why.
@@ -288,7 +310,9 @@ impl Effects {
             | Write::Settings(_)
             | Write::SettingsMemory(..)
             | Write::CommandWaits(_)
-            | Write::LocalList(_) => None,
+            | Write::LocalList(_)
+            | Write::Finding(_)
+            | Write::Suggested(_) => None,
         })
     }
 }
@@ -329,6 +353,10 @@ pub enum Write {
     Settings(SettingsRead),
     /// What is remembered of a station's settings.
     SettingsMemory(StationId, Box<SettingsMemory>),
+    /// How often something odd was met by now.
+    Finding(Box<FindingNoted>),
+    /// A peculiarity that the cloud is told of.
+    Suggested(QuirkSuggested),
 }
 
 /// A message to send after the commit.
@@ -394,6 +422,10 @@ pub struct Restored {
     pub settings: Vec<(StationId, SettingsMemory)>,
     /// Stations' lists of tokens.
     pub lists: Vec<HeldList>,
+    /// What was odd about stations' words.
+    pub findings: Vec<FindingNoted>,
+    /// The peculiarities that the cloud was told of.
+    pub suggestions: Vec<(StationId, String)>,
 }
 
 /// A command from the database.

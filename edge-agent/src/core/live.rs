@@ -1,17 +1,19 @@
 //! What the stations are doing right now: who is connected, the status of each as a whole and of its connectors, how its
 //! clock goes. Lost with the process on purpose: stations tell it again when they connect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::id::{EvseNo, StationId};
 use shared::model::event::{ClockMeasured, Event, PresenceChanged, StationBooted, StatusChanged};
 use shared::model::{ConnectorStatus, StationInfo};
-use shared::units::Timestamp;
+use shared::units::{Timestamp, Wh};
 
 use super::admission::{Standing, Visitor};
 use super::visit::Visit;
 use super::{Core, Effects, LinkId, Reply, Send};
 
+/// A station that boots again within so long, and says nothing new, is answered and that is all (QUIRKS Q83).
+const FLOOD_MS: i64 = 30_000;
 /// A station that waits for a decision asks again so often (1.6 §4.2).
 const PENDING_INTERVAL_S: u16 = 60;
 /// One that was turned away shall leave us alone for so long.
@@ -30,6 +32,13 @@ pub struct Station {
     pub whole: Option<Connector>,
     /// Its clock is so many milliseconds behind ours, if that was measured.
     pub skew_ms: Option<i64>,
+    /// Registers between sessions, and when they were read.
+    pub(super) idle: BTreeMap<EvseNo, (Timestamp, Wh)>,
+    /// Connectors whose status was never told and follows from their sessions.
+    pub(super) derived: BTreeSet<EvseNo>,
+    /// When it booted last, and whether it does so again and again.
+    pub(super) booted_at: Option<Timestamp>,
+    pub(super) floods: bool,
     /// How its connection goes.
     pub(super) visit: Visit,
     /// When it was last asked to boot.
@@ -55,7 +64,8 @@ impl Core {
         link: LinkId,
         fx: &mut Effects,
     ) -> Reply {
-        self.stations.entry(station.clone()).or_default().link = Some(link);
+        let known = self.stations.entry(station.clone()).or_default();
+        (known.link, known.booted_at) = (Some(link), None);
         fx.event(Event::PresenceChanged(PresenceChanged {
             station: station.clone(),
             connected: true,
@@ -93,6 +103,7 @@ impl Core {
     ) -> Reply {
         if let Some(known) = self.stations.get_mut(station).filter(|known| known.link == Some(link)) {
             known.link = None;
+            self.suspect_restart(now, station, fx);
             self.visit_ends(now, station, link, fx);
             if self.visitor_left(station) {
                 self.stations.remove(station);
@@ -111,7 +122,12 @@ impl Core {
         info: StationInfo,
         fx: &mut Effects,
     ) -> Reply {
-        self.stations.entry(station.clone()).or_default().info = Some(info.clone());
+        let known = self.stations.entry(station.clone()).or_default();
+        let last = known.booted_at.replace(now);
+        let floods = known.info.as_ref() == Some(&info)
+            && last.is_some_and(|last| (0..FLOOD_MS).contains(&now.millis_since(last)));
+        known.floods = floods;
+        known.info = Some(info.clone());
         let standing = self.standing(station);
         let interval_s = match standing {
             Standing::Accepted => self.heartbeat_of(station),
@@ -119,6 +135,7 @@ impl Core {
             Standing::Rejected => Some(REJECTED_INTERVAL_S),
         };
         match standing {
+            Standing::Accepted | Standing::Held if floods => {}
             Standing::Accepted | Standing::Held => {
                 self.booted_with(now, station, &info, fx);
                 fx.event(Event::StationBooted(StationBooted { station: station.clone(), info, at: now }));
@@ -139,6 +156,9 @@ impl Core {
         fx: &mut Effects,
     ) {
         let standing = self.standing(station);
+        if standing != Standing::Rejected && self.stations.get(station).is_some_and(|known| known.floods) {
+            return;
+        }
         self.visit_booted(now, station, standing, fx);
         match standing {
             Standing::Accepted => self.remind(now, station, fx),
@@ -155,6 +175,7 @@ impl Core {
         fx: &mut Effects,
     ) -> Reply {
         self.stations.entry(station.clone()).or_default().skew_ms = Some(skew_ms);
+        self.suspect_zone(now, &station, skew_ms, fx);
         if self.standing(&station) != Standing::Pending {
             fx.event(Event::ClockMeasured(ClockMeasured { station, skew_ms, at: now }));
         }
@@ -164,11 +185,15 @@ impl Core {
     /// A status that says nothing new is not a fact worth a record.
     pub(super) fn status(&mut self, now: Timestamp, status: StatusChanged, fx: &mut Effects) -> Reply {
         self.drop_reservations(now, &status.station, status.evse, status.status, fx);
+        self.orphan(now, &status.station, status.evse, status.status, fx);
         let connector = Connector { status: status.status, error: status.error.clone(), at: now };
         let known = self.stations.entry(status.station.clone()).or_default();
         let before = match status.evse {
             None => known.whole.replace(connector.clone()),
-            Some(evse) => known.connectors.insert(evse, connector.clone()),
+            Some(evse) => {
+                known.derived.remove(&evse);
+                known.connectors.insert(evse, connector.clone())
+            }
         };
         let changed = before.is_none_or(|b| (b.status, b.error) != (connector.status, connector.error));
         if self.standing(&status.station) == Standing::Pending {

@@ -6,9 +6,11 @@
 
 mod admission;
 mod authorize;
+mod charging;
 mod command;
 mod errand;
 mod files;
+mod findings;
 mod input;
 mod knocks;
 mod live;
@@ -17,10 +19,12 @@ mod reservation;
 mod session;
 mod sessions;
 mod settings;
+mod suspicion;
 mod taps;
 mod tariffs;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod tx_ref;
 mod visit;
 
@@ -36,6 +40,7 @@ use shared::units::Timestamp;
 pub use admission::{DecidedHere, Gate, InstallerAct, Pending, Standing, Visitor};
 pub use authorize::Tokens;
 pub use errand::{Errand, Slot, State as FileState, Step, Work};
+pub use findings::Odd;
 pub use input::{
     Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StartFact, StationFact, StopFact,
     StoredCommand, Write,
@@ -45,6 +50,7 @@ pub use local_list::{HeldList, ListLine, ListSupport};
 pub use reservation::{Held, Keeper};
 pub use sessions::{Recall, RunningSession, Sessions, StartKey};
 pub use settings::SettingsMemory;
+pub use suspicion::Suspicion;
 pub use tariffs::Tariffs;
 pub use tx_ref::TxRefs;
 
@@ -60,6 +66,9 @@ pub struct Core {
     pub sessions: Sessions,
     tokens: Tokens,
     taps: taps::Taps,
+    findings: findings::Ledger,
+    suspicions: suspicion::Suspicions,
+    limits: charging::Limits,
     tariffs: Tariffs,
     tx_refs: TxRefs,
     commands: HashMap<CommandId, CommandState>,
@@ -93,6 +102,9 @@ impl Core {
             sessions: Sessions::default(),
             tokens: Tokens::default(),
             taps: taps::Taps::default(),
+            findings: findings::Ledger::new(restored.findings),
+            suspicions: suspicion::Suspicions::new(restored.suggestions),
+            limits: charging::Limits::default(),
             tariffs: Tariffs::default(),
             tx_refs: TxRefs::new(restored.tx_ref_floor),
             commands: HashMap::new(),
@@ -137,6 +149,8 @@ impl Core {
             Input::Document(document) => self.document(now, document, &mut fx),
             Input::Tick => self.tick(now, &mut fx),
             Input::Noticed(notice) => fx.event(Event::SecurityNoticed(notice)),
+            Input::Odd { station, odd } => self.odd(now, &station, odd, &mut fx),
+            Input::Suspected { station, suspicion } => self.suspect(now, &station, suspicion, &mut fx),
             Input::Knocked(knock) => self.knocked(knock, &mut fx),
             Input::Installer(act) => self.installer(now, act, &mut fx),
         }

@@ -1,8 +1,11 @@
 //! Sessions: started, metered, stopped, priced. Every message about one may come twice, late, or after a restart, so each
 //! has a key from its content and a repeat gets the same answer and makes no new fact.
 
+mod meter;
+mod orphan;
+
 use shared::id::{EvseNo, SessionId, StationId, StationTxRef};
-use shared::model::event::{Event, SessionMetered, SessionPriced, StopUnmatched};
+use shared::model::event::{Event, SessionPriced, StopUnmatched};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason};
 use shared::model::{AuthStatus, MeterReading, Session};
 use shared::tariff::{self, Tariff};
@@ -12,6 +15,7 @@ use super::admission::Standing;
 use super::authorize::Decision;
 use super::reservation::Claim;
 use super::sessions::{RunningSession, SUPERSEDED_GRACE_MS, StartKey, meant};
+use super::trail::Trail;
 use super::{Core, Effects, Reply, StartFact, StopFact, Write};
 
 impl Decision {
@@ -38,6 +42,7 @@ impl Core {
         self.supersede(now, station, start.evse, fx);
         if decision.is_of_an_unknown_card() {
             self.unknown_card(now, station, Some(start.evse), &start.token, fx);
+            self.suspect_free_vend(now, station, &start.token, fx);
         }
         let running = self.begin(now, station, start, key, &decision, fx);
         let reply = decision.started(running.session.start.tx_ref.clone());
@@ -47,11 +52,12 @@ impl Core {
         {
             self.use_reservation(now, reservation, running.session.id(), fx);
         }
+        self.show_charging(now, &running, fx);
         self.keep(running, fx);
         reply
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         now: Timestamp,
         station: &StationId,
@@ -64,9 +70,11 @@ impl Core {
         fx.writes.push(Write::TxRefFloor(floor));
         // What flowed at a station that nobody has adopted is kept, and is nobody's.
         let pending = matches!(self.standing(station), Standing::Pending | Standing::Rejected);
-        let tariff = self.tariffs.of(station, start.evse).cloned().filter(|_| !pending);
+        let foreign = self.is_foreign(now, station, &start, fx);
+        let nobodys = pending || foreign;
+        let tariff = self.tariffs.of(station, start.evse).cloned().filter(|_| !nobodys);
         let mut flags = Vec::new();
-        if start.at.is_none() {
+        if start.at.is_none() || start.zone_assumed {
             flags.push(SessionFlag::ClockAssumed);
         }
         if decision.status != AuthStatus::Accepted {
@@ -75,13 +83,16 @@ impl Core {
         if pending {
             flags.push(SessionFlag::StationPending);
         }
+        if foreign {
+            flags.push(SessionFlag::Foreign);
+        }
         let started = SessionStarted {
             session: SessionId((self.ids)(now)),
             station: station.clone(),
             evse: start.evse,
             tx_ref,
             caused_by: self.take_grant(now, station, &start.token),
-            token: Some(start.token).filter(|_| !pending),
+            token: Some(start.token).filter(|_| !nobodys),
             auth: decision.status,
             authorised_by: decision.by,
             at: start.at.unwrap_or(now),
@@ -89,13 +100,8 @@ impl Core {
             tariff: tariff.as_ref().map(Tariff::reference),
             flags,
         };
-        RunningSession {
-            session: Session::begin(started),
-            start_key: key,
-            tariff,
-            superseded_at: None,
-            named: false,
-        }
+        let (session, trail) = (Session::begin(started), Trail::default());
+        RunningSession { session, start_key: key, tariff, superseded_at: None, named: false, trail }
     }
 
     pub(super) fn metered(
@@ -113,9 +119,20 @@ impl Core {
         }
         let by_name = named.and_then(|tx_ref| self.sessions.by_tx_ref(station, tx_ref));
         let found = by_name.or_else(|| self.sessions.open_at(station, evse).filter(|_| named.is_none()));
-        let Some(mut running) = found.cloned() else { return };
+        let Some(mut running) = found.cloned() else {
+            self.keep_in_mind(station, evse, readings);
+            return;
+        };
         let newly_named = named.is_some() && !std::mem::replace(&mut running.named, named.is_some());
-        if take_readings(now, &mut running.session, readings, fx) || newly_named {
+        let news = self.take_readings(now, &mut running, readings, fx);
+        if news {
+            // Whoever is metered has not ended, whatever its connector said.
+            if self.sessions.is_newest(&running) {
+                running.superseded_at = None;
+            }
+            self.show_charging(now, &running, fx);
+        }
+        if news || newly_named {
             self.keep(running, fx);
         }
     }
@@ -135,8 +152,8 @@ impl Core {
             Some((running, by_name)) if running.session.is_open() => {
                 self.end(now, running, stop, by_name, fx)
             }
-            Some((running, _)) => self.repeated_stop(running, &stop, fx),
-            None => unmatched(now, station, stop, fx),
+            Some((running, _)) => self.repeated_stop(now, running, &stop, fx),
+            None => self.stop_without_session(now, station, stop, fx),
         }
         Reply::Stopped(status)
     }
@@ -170,7 +187,7 @@ impl Core {
         known.is_none_or(|known| known.connectors.keys().all(|other| *other == evse))
     }
 
-    fn end(
+    pub(super) fn end(
         &mut self,
         now: Timestamp,
         mut running: RunningSession,
@@ -178,13 +195,13 @@ impl Core {
         named: bool,
         fx: &mut Effects,
     ) {
-        take_readings(now, &mut running.session, &stop.readings, fx);
+        self.take_readings(now, &mut running, &stop.readings, fx);
         let session = &running.session;
         let last_register = session.last.and_then(|last| last.register).unwrap_or(session.start.meter_start);
         let meter_stop = stop.meter_stop.unwrap_or(last_register);
-        let (energy, back) = session.final_energy(meter_stop);
-        let mut flags: Vec<SessionFlag> = back.into_iter().collect();
-        if stop.at.is_none() {
+        let (energy, mut flags) = self.judge_meter(now, &running, meter_stop, stop.at.unwrap_or(now), fx);
+        let session = &running.session;
+        if stop.at.is_none() || stop.zone_assumed {
             flags.push(SessionFlag::ClockAssumed);
         }
         if !named {
@@ -213,6 +230,8 @@ impl Core {
         running.session.apply(&event);
         fx.event(event);
         let session = running.session.id();
+        self.session_limits_end(&running.session);
+        self.show_finished(now, &running, fx);
         if let Some(tariff) = &running.tariff {
             let cost = tariff::price(&running.session, tariff, now);
             fx.event(Event::SessionPriced(SessionPriced { session, tariff: tariff.reference(), cost }));
@@ -221,12 +240,13 @@ impl Core {
     }
 
     /// The same stop again changes nothing; one that says otherwise is kept for an operator, the first one counts.
-    fn repeated_stop(&mut self, running: RunningSession, stop: &StopFact, fx: &mut Effects) {
+    fn repeated_stop(&mut self, now: Timestamp, running: RunningSession, stop: &StopFact, fx: &mut Effects) {
         let Some(end) = &running.session.end else { return };
         let differs = stop.meter_stop.is_some_and(|meter| meter != end.meter_stop);
         if differs && !running.session.flags.contains(&SessionFlag::StopConflict) {
             let mut running = running.clone();
             running.session.flags.push(SessionFlag::StopConflict);
+            self.doubt_conflict(now, &running, stop.meter_stop.unwrap_or_default(), fx);
             let start = &running.session.start;
             fx.event(Event::StopUnmatched(StopUnmatched {
                 station: start.station.clone(),
@@ -240,7 +260,7 @@ impl Core {
     }
 
     /// A new session on an EVSE means that the one before has ended, but its stop may still come.
-    fn supersede(&mut self, now: Timestamp, station: &StationId, evse: EvseNo, fx: &mut Effects) {
+    pub(super) fn supersede(&mut self, now: Timestamp, station: &StationId, evse: EvseNo, fx: &mut Effects) {
         if let Some(mut before) = self.sessions.open_at(station, evse).cloned()
             && before.superseded_at.is_none()
         {
@@ -263,6 +283,7 @@ impl Core {
                 token: None,
                 at: Some(at),
                 meter_stop: None,
+                zone_assumed: false,
                 reason,
                 readings: vec![],
             };
@@ -270,36 +291,8 @@ impl Core {
         }
     }
 
-    fn keep(&mut self, running: RunningSession, fx: &mut Effects) {
+    pub(super) fn keep(&mut self, running: RunningSession, fx: &mut Effects) {
         fx.writes.push(Write::Session(Box::new(running.clone())));
         self.sessions.insert(running);
     }
-}
-
-/// Folds readings into a session; `true` when one of them was news. A reading without a time of its own comes as `now`.
-fn take_readings(now: Timestamp, session: &mut Session, readings: &[MeterReading], fx: &mut Effects) -> bool {
-    let mut news = false;
-    for reading in readings
-        .iter()
-        .filter(|reading| !reading.is_empty() && reading.taken_at <= now.plus_millis(86_400_000))
-    {
-        let before = session.last;
-        let event = Event::SessionMetered(SessionMetered { session: session.id(), reading: *reading });
-        session.apply(&event);
-        if session.last != before {
-            news = true;
-            fx.event(event);
-        }
-    }
-    news
-}
-
-fn unmatched(now: Timestamp, station: &StationId, stop: StopFact, fx: &mut Effects) {
-    fx.event(Event::StopUnmatched(StopUnmatched {
-        station: station.clone(),
-        tx_ref: stop.tx_ref.map_or_else(String::new, |tx_ref| tx_ref.0),
-        token: stop.token,
-        at: stop.at.unwrap_or(now),
-        meter_stop: stop.meter_stop.unwrap_or_default(),
-    }));
 }

@@ -9,6 +9,7 @@ use shared::model::Session;
 use shared::tariff::Tariff;
 use shared::units::Timestamp;
 
+use super::trail::Trail;
 use super::{Core, StartFact, StationFact, StopFact};
 
 /// Closed sessions kept in memory for late repeats; older ones are recalled from the database.
@@ -39,11 +40,14 @@ pub struct RunningSession {
     pub start_key: Option<StartKey>,
     /// The tariff that it is priced by, kept because the list may change while it runs.
     pub tariff: Option<Tariff>,
-    /// When another session began on its EVSE, if one did.
+    /// When another session began on its EVSE, or the connector became free, if it did.
     pub superseded_at: Option<Timestamp>,
     /// The station has called it by its reference: it knows that.
     #[serde(default)]
     pub named: bool,
+    /// How its register went.
+    #[serde(default)]
+    pub trail: Trail,
 }
 
 /// The sessions in memory, found by every name they have.
@@ -108,17 +112,20 @@ impl Sessions {
         self.open.get(&(station.clone(), evse)).and_then(|ids| ids.last()).and_then(|id| self.get(*id))
     }
 
+    /// Is it the last one that began at its EVSE?
+    pub(super) fn is_newest(&self, running: &RunningSession) -> bool {
+        let start = &running.session.start;
+        self.open_at(&start.station, start.evse).is_some_and(|last| last.session.id() == running.session.id())
+    }
+
     /// All open sessions, in no order.
     pub fn open(&self) -> impl Iterator<Item = &RunningSession> {
         self.open.values().flatten().filter_map(|id| self.get(*id))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let superseded = self.open.values().filter(|ids| ids.len() > 1).flatten();
-        superseded
-            .filter_map(|id| self.get(*id)?.superseded_at)
-            .map(|at| at.plus_millis(SUPERSEDED_GRACE_MS))
-            .min()
+        let open = self.open.values().flatten();
+        open.filter_map(|id| self.get(*id)?.superseded_at).map(|at| at.plus_millis(SUPERSEDED_GRACE_MS)).min()
     }
 }
 

@@ -96,12 +96,13 @@ impl Core {
     pub(super) fn begin_settings(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
         let pending = self.standing(station) == Standing::Pending;
         let firmware = self.stations.get(station).and_then(|it| it.info.as_ref()?.firmware.clone());
+        let at_once = self.quirks(station).configuration_keys;
         let memory = self.settings.memory.entry(station.clone()).or_default();
         let wanted = self.settings.wanted.of(station);
         let work = if pending || !memory.read || firmware.is_some() && memory.firmware != firmware {
-            Work::whole(wanted, pending)
+            Work::whole(wanted, pending, at_once)
         } else if memory.applied != wanted {
-            Work::of_wanted(wanted)
+            Work::of_wanted(wanted, at_once)
         } else {
             return;
         };
@@ -176,6 +177,9 @@ impl Core {
         }
         let Some(work) = self.settings.work.get(station) else { return };
         let whole = work.is_whole();
+        if work.struggled() {
+            self.suspect_short_buffer(now, station, fx);
+        }
         let firmware = self.stations.get(station).and_then(|it| it.info.as_ref()?.firmware.clone());
         let memory = self.settings.memory.entry(station.clone()).or_default();
         if whole {

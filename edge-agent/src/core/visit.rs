@@ -226,6 +226,9 @@ impl Core {
     }
 
     fn demand_boot(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
+        if self.quirks(station).never_trigger_boot {
+            return;
+        }
         let Some(known) = self.stations.get_mut(station) else { return };
         let again = known.boot_demanded_at.map(|at| at.plus_millis(BOOT_AGAIN_MS));
         match again.filter(|again| *again > now) {

@@ -15,11 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use shared::id::StationId;
-use shared::model::document::StationsDoc;
+use shared::model::document::{StationEntry, StationsDoc};
 use shared::units::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+use super::habits::Habits;
+use super::password;
 use crate::core::Gate;
 
 /// argon2 runs so many times at once at most.
@@ -30,9 +32,15 @@ const ADDRESSES: usize = 4096;
 /// Unknown stations whose passwords are remembered at most; beyond that all are hashed anew.
 const SHOWN: usize = 64;
 
+/// A station of the directory.
+struct Known {
+    credential: Arc<str>,
+    habits: Arc<Habits>,
+}
+
 /// The stations that may connect.
 pub struct Directory {
-    stations: ArcSwap<HashMap<StationId, Arc<str>>>,
+    stations: ArcSwap<HashMap<StationId, Known>>,
     gate: ArcSwap<Gate>,
     verified: Mutex<HashMap<StationId, blake3::Hash>>,
     /// What unknown stations showed lately, and its hash: one that comes again and again is hashed once.
@@ -75,8 +83,12 @@ impl Directory {
 
     /// Takes over a site's stations.
     pub fn replace(&self, document: StationsDoc) {
-        let stations = document.stations.into_iter().map(|entry| (entry.station, entry.credential.into()));
-        self.stations.store(Arc::new(stations.collect()));
+        let StationsDoc { timezone, stations } = document;
+        let known = |entry: StationEntry| {
+            let habits = Arc::new(Habits::at(&timezone, entry.quirks));
+            (entry.station, Known { credential: entry.credential.into(), habits })
+        };
+        self.stations.store(Arc::new(stations.into_iter().map(known).collect()));
     }
 
     /// Takes over whom the doors let in besides.
@@ -108,6 +120,11 @@ impl Directory {
         Some(credential)
     }
 
+    /// How to understand a station; by the book if it is unknown.
+    pub fn habits(&self, station: &StationId) -> Arc<Habits> {
+        self.stations.load().get(station).map(|known| known.habits.clone()).unwrap_or_default()
+    }
+
     /// Does the directory know this station?
     pub fn knows(&self, station: &StationId) -> bool {
         self.stations.load().contains_key(station)
@@ -124,18 +141,29 @@ impl Directory {
         if self.failures_of(from, minute) >= self.most_failures {
             return Login::TooMany;
         }
-        let Some(credential) = self.stations.load().get(station).cloned() else {
+        let known = self.stations.load().get(station).map(|known| known.credential.clone());
+        let Some(credential) = known else {
             self.failed(from, minute);
             return Login::Unknown;
         };
         let right = match password {
-            Some(password) => self.verify(station, credential, password).await,
+            Some(password) => self.verify_forms(station, &credential, password).await,
             None => false,
         };
         if !right {
             self.failed(from, minute);
         }
         if right { Login::Welcome } else { Login::Wrong }
+    }
+
+    /// A password as it was shown, and as the same bytes written otherwise (QUIRKS Q11).
+    async fn verify_forms(&self, station: &StationId, credential: &Arc<str>, password: &[u8]) -> bool {
+        for form in password::forms(password) {
+            if self.verify(station, credential.clone(), &form).await {
+                return true;
+            }
+        }
+        false
     }
 
     async fn verify(&self, station: &StationId, credential: Arc<str>, password: &[u8]) -> bool {
@@ -204,16 +232,19 @@ fn verify_generated(salt_and_digest: &str, password: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::model::document::StationEntry;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn directory(credential: String) -> (Directory, StationId) {
         let directory = Directory::new(3);
         let station = StationId::new("CP1").unwrap();
-        let entry = StationEntry { station: station.clone(), credential };
+        let entry = entry(&station, credential);
         directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
         (directory, station)
+    }
+
+    fn entry(station: &StationId, credential: String) -> StationEntry {
+        StationEntry { station: station.clone(), credential, quirks: Default::default(), since: None }
     }
 
     fn generated(password: &str) -> String {
@@ -229,7 +260,7 @@ mod tests {
         }
         assert_eq!(directory.login(&station, Some(b"wrong"), HERE, 0).await, Login::Wrong);
         assert_eq!(directory.login(&station, None, HERE, 0).await, Login::Wrong);
-        let entry = StationEntry { station: station.clone(), credential: generated("new") };
+        let entry = entry(&station, generated("new"));
         directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
         assert_eq!(directory.login(&station, Some(b"right"), HERE, 1).await, Login::Wrong);
         assert_eq!(directory.login(&station, Some(b"new"), HERE, 1).await, Login::Welcome);

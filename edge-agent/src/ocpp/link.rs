@@ -3,6 +3,9 @@
 //! It never waits for the site's decision: a call goes into the site's inbox and the next frame is read. What it waits
 //! for is room in that inbox, and then the station waits at its socket: backpressure instead of loss.
 
+mod manner;
+mod notice;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,7 @@ use metrics::counter;
 use shared::id::{CommandId, StationId};
 use shared::model::command::Outcome;
 use shared::model::frame_log::Direction;
+use shared::ocpp::lenient::Read;
 use shared::ocpp::rpc::{Answer, CallKey, Due, Limits, Outgoing, Peer, Received, Reply as RpcReply};
 use shared::ocpp::v16::{StationCall, TRANSACTION_ACTIONS};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,8 +26,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message as Ws};
 
+use self::manner::Manner;
 use super::adapter::v16::{self, Meaning};
 use super::caps::Pace;
+use super::credentials::Directory;
+use super::habits::Habits;
 use super::skew::{self, Skew};
 use crate::clock::Clock;
 use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
@@ -80,6 +87,8 @@ pub struct Link<S> {
     pub orders: mpsc::Receiver<Order>,
     /// What to go by.
     pub settings: Arc<Settings>,
+    /// What is known of the station.
+    pub directory: Arc<Directory>,
     /// The clock.
     pub clock: Arc<Clock>,
     /// Where what is said is logged.
@@ -101,7 +110,7 @@ struct Running<S> {
     heard: Instant,
     /// What it has said in a row, by [`Pace`]'s reckoning.
     said: u64,
-    pinged: bool,
+    manner: Manner,
     probe: Option<oneshot::Sender<()>>,
     skew: Skew,
 }
@@ -119,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Link<S> {
             next_call: 0,
             heard: Instant::now(),
             said: 0,
-            pinged: false,
+            manner: Manner::default(),
             probe: None,
             skew: Skew::default(),
         };
@@ -155,9 +164,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     async fn heard(&mut self, frame: Option<Result<Ws, tungstenite::Error>>) -> Result<(), End> {
         self.heard = Instant::now();
-        self.pinged = false;
         if let Some(pace) = self.link.settings.pace {
             pace.took(&mut self.said, self.link.clock.mono_ms());
+        }
+        let ponged = matches!(frame, Some(Ok(Ws::Pong(_))));
+        if matches!(frame, Some(Ok(_))) && self.manner.heard(ponged) {
+            self.suspect(manner::no_ping());
         }
         if matches!(frame, Some(Ok(_)))
             && let Some(probe) = self.probe.take()
@@ -185,17 +197,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         match self.peer.receive(text) {
             Received::Call { key, action, payload, mended } => {
                 counter!("edge_calls_total").increment(1);
-                match StationCall::read(&action, &payload) {
-                    Ok(read) => {
-                        let odd = mended || !read.findings.is_empty();
-                        if odd {
-                            counter!("edge_frames_odd_total").increment(1);
-                            tracing::debug!(station = %self.link.station, action, findings = ?read.findings, "odd message");
-                        }
-                        self.called(key, read.value, text, odd).await
+                let habits = self.link.directory.habits(&self.link.station);
+                match StationCall::read_of(&habits.quirks, &action, &payload) {
+                    Ok(mut read) => {
+                        read.findings.extend(mended.then(notice::mended));
+                        self.called(key, read, text, &habits).await
                     }
                     Err(code) => {
                         counter!("edge_frames_bad_total", "why" => "unknown action").increment(1);
+                        self.odd("", vec![notice::unknown_action(&action)], text);
                         let reply = RpcReply::Error(code, format!("{action:.50} is not known here"));
                         self.reply(key, &reply).await
                     }
@@ -206,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             Received::Bad { reply, bad } => {
                 counter!("edge_frames_bad_total", "why" => "not a frame").increment(1);
                 tracing::info!(station = %self.link.station, reason = bad.reason, "a message that is no OCPP-J frame");
+                self.odd("", vec![notice::no_frame(&bad.reason)], text);
                 match reply {
                     Some(text) => self.send(Ws::text(text)).await,
                     None => Ok(()),
@@ -215,7 +226,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         }
     }
 
-    async fn called(&mut self, key: CallKey, call: StationCall, text: &str, odd: bool) -> Result<(), End> {
+    async fn called(
+        &mut self,
+        key: CallKey,
+        read: Read<StationCall>,
+        text: &str,
+        habits: &Habits,
+    ) -> Result<(), End> {
+        let Read { value: call, mut findings } = read;
+        let action = call.action();
         let bills = matches!(call, StationCall::StartTransaction(_) | StationCall::StopTransaction(_));
         if let Some(said) = skew::said_at(&call)
             && let Some(skew_ms) = self.skew.hear(self.link.clock.now(), said)
@@ -225,8 +244,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             }
             self.tell(None, StationFact::ClockMeasured(skew_ms), None).await?;
         }
-        let keep = bills || (odd && TRANSACTION_ACTIONS.contains(&call.action()));
-        match v16::meaning(&self.link.station, call, self.link.clock.now()) {
+        self.manner.called(key.clone(), matches!(call, StationCall::StartTransaction(_)));
+        let (station, now) = (self.link.station.clone(), self.link.clock.now());
+        let meaning = v16::meaning((&station, habits), call, now, &mut findings);
+        let odd = !findings.is_empty();
+        if odd {
+            counter!("edge_frames_odd_total").increment(1);
+            self.odd(action, findings, text);
+        }
+        let keep = bills || (odd && TRANSACTION_ACTIONS.contains(&action));
+        match meaning {
             Meaning::Answer(payload) => self.reply(key, &RpcReply::Result(payload)).await,
             Meaning::Fact(fact) => {
                 self.next_call += 1;
@@ -265,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     }
 
     async fn ask(&mut self, command: CommandId, ask: &Ask) -> Result<(), End> {
-        let timeout = u64::try_from(self.link.settings.answer.as_millis()).unwrap_or(u64::MAX);
+        let timeout = self.patience();
         let refused = match v16::request(ask, self.link.clock.now()) {
             Err(reason) => AskEnd::plain(Outcome::Rejected, reason),
             Ok((action, payload)) => {
@@ -280,6 +307,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     /// Sends what is due, and ends what was not answered.
     async fn poll(&mut self) -> Result<(), End> {
+        while let Some(text) = self.manner.due_answer(Instant::now()) {
+            self.send(Ws::text(text)).await?;
+        }
         while let Some(due) = self.peer.poll(self.link.clock.mono_ms()) {
             match due {
                 Due::Send(text) => self.send(Ws::text(text)).await?,
@@ -291,19 +321,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     /// Half of the silence allowed passes in peace, then a ping asks for a sign of life; any frame is one (Q5).
     async fn watch(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() >= self.link.settings.silence {
+        let silence = self.silence();
+        if self.heard.elapsed() >= silence {
             return Err(End::Failed("silent for too long".into()));
         }
-        if self.heard.elapsed() >= self.link.settings.silence / 2 && !self.pinged {
-            self.pinged = true;
-            return self.send(Ws::Ping(bytes::Bytes::new())).await;
+        if self.heard.elapsed() >= silence / 2 && self.manner.may_ping() {
+            self.manner.pinged();
+            let quirks = &self.link.directory.habits(&self.link.station).quirks;
+            if !quirks.no_ping {
+                return self.send(Ws::Ping(bytes::Bytes::new())).await;
+            }
         }
         Ok(())
     }
 
     fn wake(&self) -> Instant {
-        let silence = self.link.settings.silence;
-        let quiet = self.heard + if self.pinged { silence } else { silence / 2 };
+        let silence = self.silence();
+        let quiet = self.heard + if self.manner.may_ping() { silence / 2 } else { silence };
+        let quiet = self.manner.next_answer().map_or(quiet, |answer| answer.min(quiet));
         let answer = self.peer.next_deadline().map(|deadline| {
             Instant::now() + Duration::from_millis(deadline.saturating_sub(self.link.clock.mono_ms()))
         });
@@ -311,8 +346,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     }
 
     async fn reply(&mut self, key: CallKey, reply: &RpcReply) -> Result<(), End> {
+        let habits = self.link.directory.habits(&self.link.station);
+        let delay = Duration::from_millis(habits.quirks.answer_delay_ms.into());
+        let due = self.manner.answers(&key, delay);
         let text = self.peer.reply(key, reply);
-        self.send(Ws::text(text)).await
+        match due {
+            Some(due) => self.manner.answer_later(due, text),
+            None => self.send(Ws::text(text)).await?,
+        }
+        Ok(())
     }
 
     async fn send(&mut self, message: Ws) -> Result<(), End> {
@@ -342,6 +384,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
 
     /// What was asked and not answered never will be.
     async fn leave(mut self, end: End) {
+        if matches!(end, End::Gone | End::Failed(_)) && self.manner.left_at_once() {
+            self.suspect(manner::answer_delay());
+        }
         match end {
             End::Gone => tracing::info!(station = %self.link.station, "station left"),
             End::Failed(reason) => tracing::info!(station = %self.link.station, reason, "connection lost"),

@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    WWW_AUTHENTICATE,
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,7 +26,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 
@@ -36,10 +33,12 @@ use super::caps::{Caps, Place};
 use super::credentials::{Directory, Login};
 use super::door::{self, Door, Entered};
 use super::link::{Link, ORDERS, Settings};
+use super::password;
 use super::presence::{Arrival, Presence};
+use super::upgrade::{self, Offer, Upgrade};
 use super::visitors::Entrance;
 use crate::clock::Clock;
-use crate::core::{Input, LinkId};
+use crate::core::{Input, LinkId, Suspicion};
 use crate::frames::FrameLog;
 use crate::site::Message;
 
@@ -198,9 +197,12 @@ impl Server {
             Err(refusal) => return *refusal,
         };
         let from = knock.from;
-        let (accept, offered) = match upgrade(&request) {
+        let upgrade = match upgrade::read(request.headers(), &self.directory.habits(&identity).quirks) {
             Ok(upgrade) => upgrade,
-            Err(reason) => return refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason),
+            Err(reason) => {
+                self.suspect(&identity, upgrade::suspicion(request.headers(), reason));
+                return refuse(StatusCode::BAD_REQUEST, "no_upgrade", reason);
+            }
         };
         if let Arrival::Held { tell } = self.presence.arrive(&identity, from, self.clock.mono_ms()).await {
             self.held(identity, from, tell).await;
@@ -208,7 +210,7 @@ impl Server {
         }
         let place = place.lock().ok().and_then(|mut place| place.take());
         tracing::debug!(station = %identity, %from, profile = knock.profile, "station logged in");
-        self.welcome(request, Guest { station: identity, knock, entrance }, (&accept, offered), place)
+        self.welcome(request, Guest { station: identity, knock, entrance }, upgrade, place)
     }
 
     /// Lets him in, or says why not: by his certificate where he had to show one, else by his password. An unknown station
@@ -227,14 +229,14 @@ impl Server {
             // A certificate without a usable name was still signed here: nobody's.
             None if knock.profile == 3 => Login::Wrong,
             None => {
-                let (password, minute) = (password(headers, station), self.clock.mono_ms() / 60_000);
+                let (password, minute) = (password::shown(headers, station), self.clock.mono_ms() / 60_000);
                 self.directory.login(station, password.as_deref(), from, minute).await
             }
         };
         let refusal = match login {
             Login::Welcome => return Ok(None),
             Login::Unknown => {
-                let entrance = self.unknown(station, knock, password(headers, station)).await;
+                let entrance = self.unknown(station, knock, password::shown(headers, station)).await;
                 if entrance.is_some() {
                     return Ok(entrance);
                 }
@@ -271,13 +273,21 @@ impl Server {
         }
     }
 
+    /// A station seems to have its own way: an operator may want to know.
+    fn suspect(&self, station: &StationId, suspicion: Option<Suspicion>) {
+        let Some(suspicion) = suspicion else { return };
+        // A full inbox has better things to do, and the station comes again.
+        let _ = self.site.try_send(Message::Input(Input::Suspected { station: station.clone(), suspicion }));
+    }
+
     fn welcome(
         self: Arc<Self>,
         request: Request<Incoming>,
         guest: Guest,
-        (accept, offered): (&str, bool),
+        upgrade: Upgrade,
         place: Option<Place>,
     ) -> Response<Body> {
+        let Upgrade { accept, offer } = upgrade;
         let upgraded = hyper::upgrade::on(request);
         tokio::spawn(async move {
             let Ok(socket) = upgraded.await else { return };
@@ -288,17 +298,17 @@ impl Server {
                 .max_frame_size(Some(self.max_message_bytes));
             let ws = WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, Some(config)).await;
             // The connection is a task of its own: this one's handshake state would stay with it for life.
-            tokio::spawn(self.connect(guest, ws, offered, place));
+            tokio::spawn(self.connect(guest, ws, offer, place));
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        if let Ok(accept) = HeaderValue::from_str(accept) {
+        if let Ok(accept) = HeaderValue::from_str(&accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if offered {
+        if offer == Offer::Ours {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         }
         response
@@ -308,11 +318,12 @@ impl Server {
         self: Arc<Self>,
         guest: Guest,
         mut ws: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>,
-        offered: bool,
+        offer: Offer,
         _place: Option<Place>,
     ) {
         let Guest { station, knock, entrance } = guest;
-        if !offered {
+        if matches!(offer, Offer::Nothing | Offer::Others) {
+            self.suspect(&station, offer.suspicion());
             counter!("edge_logins_total", "result" => "no_common_version").increment(1);
             tracing::info!(%station, "the station offers no OCPP version that is spoken here");
             let frame =
@@ -344,6 +355,7 @@ impl Server {
             site: self.site.clone(),
             orders: from_site,
             settings: self.settings.clone(),
+            directory: self.directory.clone(),
             clock: self.clock.clone(),
             tap: self.frames.tap(station.clone(), id.0, self.clock.now()),
         };
@@ -357,35 +369,6 @@ fn identity(path: &str) -> Option<StationId> {
     let encoded = path.strip_prefix("/ocpp/")?;
     let text = percent_decode_str(encoded).decode_utf8().ok()?;
     StationId::new(text).ok()
-}
-
-/// The password of Basic credentials whose user is the station. Passwords are bytes: not every one is UTF-8.
-fn password(headers: &HeaderMap, station: &StationId) -> Option<Vec<u8>> {
-    let header = headers.get(AUTHORIZATION)?.as_bytes();
-    let (scheme, encoded) = header.split_at_checked(6)?;
-    let decoded =
-        STANDARD.decode(encoded.trim_ascii()).ok().filter(|_| scheme.eq_ignore_ascii_case(b"basic "))?;
-    let user_and_colon = station.as_str().len() + 1;
-    let (user, password) = decoded.split_at_checked(user_and_colon)?;
-    (user.strip_suffix(b":")? == station.as_str().as_bytes()).then(|| password.to_vec())
-}
-
-/// The accept key of a WebSocket request, and whether it offers a version of ours.
-fn upgrade(request: &Request<Incoming>) -> Result<(String, bool), &'static str> {
-    let headers = request.headers();
-    if !has_token(headers, UPGRADE, "websocket") || !has_token(headers, CONNECTION, "upgrade") {
-        return Err("this is a WebSocket address");
-    }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err("WebSocket version 13 is spoken here");
-    }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or("the WebSocket key is missing")?;
-    Ok((derive_accept_key(key.as_bytes()), has_token(headers, SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)))
-}
-
-fn has_token(headers: &HeaderMap, name: hyper::header::HeaderName, token: &str) -> bool {
-    let lists = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
 }
 
 fn refuse(status: StatusCode, result: &'static str, reason: &'static str) -> Response<Body> {
@@ -407,19 +390,5 @@ mod tests {
         assert_eq!(identity("/ocpp/"), None);
         assert_eq!(identity("/other/CP1"), None);
         assert_eq!(identity("/ocpp/a/b"), None);
-    }
-
-    #[test]
-    fn the_basic_user_must_be_the_station_and_the_password_may_hold_anything() {
-        let station = StationId::new("CP1").unwrap();
-        let header = |bytes: &[u8]| {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(bytes)).parse().unwrap());
-            headers
-        };
-        assert_eq!(password(&header(b"CP1:a:b\xff"), &station).as_deref(), Some(&b"a:b\xff"[..]));
-        assert_eq!(password(&header(b"CP2:x"), &station), None);
-        assert_eq!(password(&header(b"CP1"), &station), None);
-        assert_eq!(password(&HeaderMap::new(), &station), None);
     }
 }

@@ -4,6 +4,7 @@
 //! the last commit ran into the next one, so the number of commits adapts to the disk (group commit). A failed commit is
 //! fatal by design: the process ends, systemd starts it again, and what was not committed was not answered either.
 
+mod findings;
 mod outbox;
 mod restore;
 mod schema;

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::sync::Document;
 use shared::units::Timestamp;
 
-use super::settings;
 use super::writer::{DECIDED_HERE, get_meta};
+use super::{findings, settings};
 use crate::core::{DecidedHere, Errand, Held, HeldList, Recall, Restored, RunningSession, StoredCommand};
 
 /// Closed sessions to take into memory at start; older ones are recalled when needed.
@@ -27,6 +27,8 @@ pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
         decided_here: decided_here(db).context("reading what the installer decided")?,
         settings: settings::memories(db).context("reading settings")?,
         lists: lists(db).context("reading stations' lists")?,
+        findings: findings::all(db).context("reading findings")?,
+        suggestions: findings::suggestions(db).context("reading suggestions")?,
     })
 }
 

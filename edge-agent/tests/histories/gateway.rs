@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use edge_agent::core::{CallId, Core, Input, LinkId, Send};
 use edge_agent::ocpp::adapter::v16::{self, Meaning};
+use edge_agent::ocpp::habits::Habits;
 use shared::id::{EvseNo, StationId, TariffId};
 use shared::model::Event;
 use shared::model::document::{DocumentBody, TariffAssignment, TariffsDoc, TokensDoc};
@@ -86,7 +87,9 @@ impl Gateway {
             other => panic!("{text} was taken for {other:?}"),
         };
         let call = StationCall::read(&action, &payload).unwrap().value;
-        let Meaning::Fact(fact) = v16::meaning(station, call, now) else { panic!("{text} is no fact") };
+        let (habits, mut findings) = (Habits::default(), Vec::new());
+        let meaning = v16::meaning((station, &habits), call, now, &mut findings);
+        let Meaning::Fact(fact) = meaning else { panic!("{text} is no fact") };
         if let Some(wanted) = self.core.recall_needed(station, &fact)
             && let Some(session) = self.memory.recall(wanted)
         {

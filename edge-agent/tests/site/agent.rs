@@ -135,8 +135,12 @@ async fn write_documents(folder: &Path, stations: &[&str]) {
         Tariff { id: TariffId(Uuid::nil()), version: 1, currency: Currency::EUR, components: vec![energy] };
     let card =
         TokenEntry { token: "card".into(), status: AuthStatus::Accepted, expires_at: None, group: None };
-    let entry =
-        |station: &StationId| StationEntry { station: station.clone(), credential: credential.clone() };
+    let entry = |station: &StationId| StationEntry {
+        station: station.clone(),
+        credential: credential.clone(),
+        quirks: Default::default(),
+        since: None,
+    };
     let everywhere = stations.iter().map(|station| TariffAssignment {
         station: station.clone(),
         evse: EvseNo(1),

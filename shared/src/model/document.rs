@@ -7,10 +7,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::onboarding::AdmissionDoc;
+use super::quirks::StationQuirks;
 use super::settings::SettingsDoc;
 use super::token::{AuthStatus, TokenEntry};
 use crate::id::{EvseNo, StationId};
 use crate::tariff::Tariff;
+use crate::units::Timestamp;
 
 /// A document's name and content in one: the name says how to read the body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +75,10 @@ pub struct StationEntry {
     /// What its password must verify against: an argon2id PHC text, or `sha256$salt$digest` (base64) for a password that
     /// was generated with at least 128 bits of randomness.
     pub credential: String,
+    /// What is peculiar about it.
+    pub quirks: StationQuirks,
+    /// Since when it is the site's, if that is known: what it did before is not billed.
+    pub since: Option<Timestamp>,
 }
 
 /// The tokens of a site, and what to do with others.

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, CommandResult};
 use super::file::{FirmwareProgressed, LogProgressed, LogReceived};
+use super::finding::FindingNoted;
 use super::local_list::LocalListChanged;
 use super::meter::MeterReading;
 use super::onboarding::{StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged};
+use super::quirks::QuirkSuggested;
 use super::reservation::ReservationEnded;
 use super::session::{SessionStarted, SessionStopped, TariffRef};
 use super::settings::{SettingsApplied, SettingsRead};
@@ -249,4 +251,6 @@ pub enum Event {
     ClockMeasured(ClockMeasured),
     LocalListChanged(LocalListChanged),
     LocalCommandFinished(Box<LocalCommandFinished>),
+    FindingNoted(FindingNoted),
+    QuirkSuggested(QuirkSuggested),
 }

@@ -61,6 +61,12 @@ pub enum SessionFlag {
     NotAuthorised,
     /// Nobody had adopted the station yet: it is billed to nobody.
     StationPending,
+    /// Its register fell on the way: the energy is the sum of what it rose.
+    RegisterReset,
+    /// More or less energy than the measured power can have brought.
+    Implausible,
+    /// It happened before the station was the site's: it is billed to nobody.
+    Foreign,
 }
 
 /// A session began.
@@ -187,7 +193,9 @@ impl Session {
             | Event::SettingsApplied(_)
             | Event::ClockMeasured(_)
             | Event::LocalListChanged(_)
-            | Event::LocalCommandFinished(_) => {}
+            | Event::LocalCommandFinished(_)
+            | Event::FindingNoted(_)
+            | Event::QuirkSuggested(_) => {}
         }
     }
 

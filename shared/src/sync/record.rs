@@ -97,8 +97,11 @@ pub mod kind {
     pub const SETTINGS_APPLIED: u16 = 46;
     pub const CLOCK_MEASURED: u16 = 47;
 
+    pub const FINDING_NOTED: u16 = 48;
+    pub const QUIRK_SUGGESTED: u16 = 49;
+
     /// Every kind that this build reads.
-    pub const ALL: [u16; 28] = [
+    pub const ALL: [u16; 30] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -127,6 +130,8 @@ pub mod kind {
         CLOCK_MEASURED,
         LOCAL_LIST_CHANGED,
         LOCAL_COMMAND_FINISHED,
+        FINDING_NOTED,
+        QUIRK_SUGGESTED,
     ];
 }
 
@@ -162,6 +167,8 @@ impl Event {
             Event::ClockMeasured(_) => kind::CLOCK_MEASURED,
             Event::LocalListChanged(_) => kind::LOCAL_LIST_CHANGED,
             Event::LocalCommandFinished(_) => kind::LOCAL_COMMAND_FINISHED,
+            Event::FindingNoted(_) => kind::FINDING_NOTED,
+            Event::QuirkSuggested(_) => kind::QUIRK_SUGGESTED,
         }
     }
 
@@ -203,7 +210,9 @@ impl Event {
             | Event::SettingsRead(_)
             | Event::SettingsApplied(_)
             | Event::ClockMeasured(_)
-            | Event::LocalListChanged(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::LocalListChanged(_)
+            | Event::FindingNoted(_)
+            | Event::QuirkSuggested(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -238,6 +247,8 @@ impl Event {
             Event::ClockMeasured(e) => postcard::to_stdvec(e),
             Event::LocalListChanged(e) => postcard::to_stdvec(e),
             Event::LocalCommandFinished(e) => postcard::to_stdvec(e),
+            Event::FindingNoted(e) => postcard::to_stdvec(e),
+            Event::QuirkSuggested(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -289,6 +300,8 @@ impl Record {
             kind::LOCAL_COMMAND_FINISHED => {
                 Event::LocalCommandFinished(Box::new(postcard::from_bytes(body)?))
             }
+            kind::FINDING_NOTED => Event::FindingNoted(postcard::from_bytes(body)?),
+            kind::QUIRK_SUGGESTED => Event::QuirkSuggested(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -302,6 +315,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
         kind::FIRMWARE_PROGRESSED..=kind::LOG_RECEIVED => Some(Lane::Status),
         kind::STATION_KNOCKED..=kind::CLOCK_MEASURED => Some(Lane::Status),
         kind::LOCAL_LIST_CHANGED..=kind::LOCAL_COMMAND_FINISHED => Some(Lane::Status),
+        kind::FINDING_NOTED..=kind::QUIRK_SUGGESTED => Some(Lane::Status),
         _ => None,
     }
 }

@@ -47,23 +47,53 @@ pub(super) struct Work {
     entries: Vec<ConfigurationEntry>,
     outcomes: Vec<SettingOutcome>,
     failures: u8,
+    at_once: usize,
+    struggled: bool,
 }
 
 impl Work {
     /// Reads all settings, then writes what differs, unless the station only waits.
-    pub(super) fn whole(wanted: Vec<WantedSetting>, only_read: bool) -> Self {
-        Self::begin(wanted, true, only_read, Stage::ReadAll)
+    pub(super) fn whole(wanted: Vec<WantedSetting>, only_read: bool, at_once: Option<u16>) -> Self {
+        let mut work = Self::begin(wanted, true, only_read, Stage::ReadAll, at_once);
+        if at_once.is_some() {
+            work.stage = Stage::ReadSome(work.standard());
+        }
+        work
     }
 
     /// Reads what is wanted, then writes what differs.
-    pub(super) fn of_wanted(wanted: Vec<WantedSetting>) -> Self {
+    pub(super) fn of_wanted(wanted: Vec<WantedSetting>, at_once: Option<u16>) -> Self {
         let keys: Vec<String> = wanted.iter().map(|it| it.key.trim().to_owned()).collect();
-        Self::begin(wanted, false, false, Stage::ReadSome(batches(&keys)))
+        let mut work = Self::begin(wanted, false, false, Stage::Compare, at_once);
+        work.stage = Stage::ReadSome(work.batches(&keys));
+        work
     }
 
-    fn begin(wanted: Vec<WantedSetting>, whole: bool, only_read: bool, stage: Stage) -> Self {
+    fn begin(
+        wanted: Vec<WantedSetting>,
+        whole: bool,
+        only_read: bool,
+        stage: Stage,
+        at_once: Option<u16>,
+    ) -> Self {
         let (entries, outcomes) = (Vec::new(), Vec::new());
-        Work { wanted, whole, only_read, stage, entries, outcomes, failures: 0 }
+        let at_once = at_once.map_or(KEYS_AT_ONCE, |keys| usize::from(keys.max(1)));
+        Work { wanted, whole, only_read, stage, entries, outcomes, failures: 0, at_once, struggled: false }
+    }
+
+    /// Did it tell a few settings at a time after it did not tell all?
+    pub(super) fn struggled(&self) -> bool {
+        self.struggled && !self.entries.is_empty()
+    }
+
+    /// What a station that cannot tell all is asked for.
+    fn standard(&self) -> VecDeque<Vec<String>> {
+        let own = self.wanted.iter().map(|it| it.key.trim().to_owned());
+        self.batches(&keys::STANDARD.iter().map(|&key| key.to_owned()).chain(own).collect::<Vec<_>>())
+    }
+
+    fn batches(&self, keys: &[String]) -> VecDeque<Vec<String>> {
+        keys.chunks(self.at_once).map(<[_]>::to_vec).collect()
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -133,8 +163,8 @@ impl Work {
             self.entries = entries;
             VecDeque::new()
         } else if is_failure(end.outcome) {
-            let own = self.wanted.iter().map(|it| it.key.trim().to_owned());
-            batches(&keys::STANDARD.iter().map(|&key| key.to_owned()).chain(own).collect::<Vec<_>>())
+            self.struggled = true;
+            self.standard()
         } else {
             // It has none, or keeps them to itself.
             VecDeque::new()
@@ -195,10 +225,6 @@ fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::TimedOut | Outcome::Failed)
 }
 
-fn batches(keys: &[String]) -> VecDeque<Vec<String>> {
-    keys.chunks(KEYS_AT_ONCE).map(<[_]>::to_vec).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +251,7 @@ mod tests {
     #[test]
     fn only_differences_are_written_and_each_setting_says_how_it_stands() {
         let all = [("Same", "60"), ("other", "1"), ("Fixed", "2"), ("Missing", "3"), ("Slow", "4")];
-        let mut work = Work::whole(all.map(|(key, value)| wanted(key, value)).into(), false);
+        let mut work = Work::whole(all.map(|(key, value)| wanted(key, value)).into(), false, None);
         assert_eq!(asked(&mut work), CommandBody::GetConfiguration { keys: vec![] });
         work.answered(told(&[
             (" same", "60 ", false),
@@ -257,7 +283,7 @@ mod tests {
 
     #[test]
     fn q26_a_station_whose_answer_is_cut_off_is_asked_for_a_few_keys_at_a_time() {
-        let mut work = Work::whole(vec![wanted("VendorKey", "1")], false);
+        let mut work = Work::whole(vec![wanted("VendorKey", "1")], false, None);
         work.answered(AskEnd::plain(Outcome::TimedOut, ""));
         let mut keys = Vec::new();
         while let Step::Ask(CommandBody::GetConfiguration { keys: some }) = work.step() {
@@ -271,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_station_that_never_answers_is_left_alone() {
-        let mut work = Work::whole(vec![], false);
+        let mut work = Work::whole(vec![], false, None);
         for _ in 0..4 {
             asked(&mut work);
             work.answered(AskEnd::plain(Outcome::TimedOut, ""));

@@ -26,7 +26,12 @@ fn boot(core: &mut Core, now: Timestamp) -> (Standing, Effects) {
 }
 
 fn listed(credential: &str) -> Input {
-    let entry = StationEntry { station: station(), credential: credential.into() };
+    let entry = StationEntry {
+        station: station(),
+        credential: credential.into(),
+        quirks: Default::default(),
+        since: None,
+    };
     let body = DocumentBody::Stations(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
     Input::Document(Document { version: 1, body })
 }

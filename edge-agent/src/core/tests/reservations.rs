@@ -221,7 +221,9 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::Settings(_)
         | Write::SettingsMemory(..)
         | Write::CommandWaits(_)
-        | Write::LocalList(_) => None,
+        | Write::LocalList(_)
+        | Write::Finding(_)
+        | Write::Suggested(_) => None,
     });
     let mut after = core_of(Restored { reservations: vec![held.unwrap()], ..Restored::default() });
     assert_eq!(status_of_start(&mut after, "card", NOW), AuthStatus::Blocked);

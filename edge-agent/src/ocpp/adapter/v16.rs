@@ -2,6 +2,7 @@
 
 mod files;
 mod local_list;
+mod time;
 
 use serde_json::value::RawValue;
 use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
@@ -10,7 +11,7 @@ use shared::model::event::StatusChanged;
 use shared::model::session::StopReason;
 use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
 use shared::ocpp::error::ErrorCode;
-use shared::ocpp::lenient::Time;
+use shared::ocpp::lenient::Finding;
 use shared::ocpp::rpc::Answer;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
 use shared::ocpp::v16::{
@@ -18,12 +19,9 @@ use shared::ocpp::v16::{
 };
 use shared::units::Timestamp;
 
+use self::time::Clock;
+use super::super::habits::Habits;
 use crate::core::{Ask, AskEnd, Reply, Standing, StartFact, StationFact, StopFact};
-
-/// Before this instant (2020-01-01) a station's clock was never set (QUIRKS Q46).
-const CLOCK_SET_SINCE: Timestamp = Timestamp(1_577_836_800_000);
-/// A station's clock may run ahead of ours so far before it is taken for wrong.
-const AHEAD_MS: i64 = 24 * 3600 * 1000;
 
 /// CiString20 (§7.28 IdToken).
 const LONGEST_TAG: usize = 20;
@@ -37,7 +35,13 @@ pub enum Meaning {
 }
 
 /// Translates a station's call.
-pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meaning {
+pub fn meaning(
+    (station, habits): (&StationId, &Habits),
+    call: StationCall,
+    now: Timestamp,
+    findings: &mut Vec<Finding>,
+) -> Meaning {
+    let mut clock = Clock { habits, now, findings };
     Meaning::Fact(match call {
         StationCall::Heartbeat => return Meaning::Answer(reply::heartbeat(now)),
         StationCall::DataTransfer(_) => {
@@ -47,32 +51,40 @@ pub fn meaning(station: &StationId, call: StationCall, now: Timestamp) -> Meanin
             Some(fact) => fact,
             None => return Meaning::Answer(reply::empty()),
         },
-        StationCall::Authorize { id_tag } => StationFact::Authorize { token: token(id_tag) },
+        StationCall::Authorize { id_tag } => StationFact::Authorize { token: token(id_tag, habits) },
         StationCall::BootNotification(boot) => StationFact::Booted(info(*boot)),
-        StationCall::StatusNotification(status) => match status_changed(station, status, now) {
+        StationCall::StatusNotification(status) => match status_changed(station, status, &mut clock) {
             Some(status) => StationFact::Status(status),
             None => return Meaning::Answer(reply::empty()),
         },
-        StationCall::StartTransaction(start) => StationFact::Start(StartFact {
-            evse: evse(start.connector).unwrap_or(EvseNo(1)),
-            token: token(start.id_tag),
-            meter_start: start.meter_start,
-            at: trusted(start.at, now),
-            reservation: start.reservation.map(ReservationId),
-        }),
+        StationCall::StartTransaction(start) => {
+            let (at, zone_assumed) = clock.trusted(start.at).unzip();
+            StationFact::Start(StartFact {
+                evse: evse(start.connector).unwrap_or(EvseNo(1)),
+                token: token(start.id_tag, habits),
+                meter_start: start.meter_start,
+                at,
+                zone_assumed: zone_assumed.unwrap_or(false),
+                reservation: start.reservation.map(ReservationId),
+            })
+        }
         StationCall::MeterValues(values) => StationFact::Readings {
             evse: evse(values.connector).unwrap_or(EvseNo(0)),
             tx_ref: tx_ref(values.transaction),
-            readings: readings(&values.readings, now),
+            readings: readings(&values.readings, &mut clock),
         },
-        StationCall::StopTransaction(stop) => StationFact::Stop(StopFact {
-            tx_ref: tx_ref(stop.transaction),
-            token: stop.id_tag.map(IdToken::new),
-            at: trusted(stop.at, now),
-            meter_stop: stop.meter_stop,
-            reason: stop_reason(stop.reason),
-            readings: readings(&stop.readings, now),
-        }),
+        StationCall::StopTransaction(stop) => {
+            let (at, zone_assumed) = clock.trusted(stop.at).unzip();
+            StationFact::Stop(StopFact {
+                tx_ref: tx_ref(stop.transaction),
+                token: stop.id_tag.map(|id_tag| token(Some(id_tag), habits)),
+                at,
+                zone_assumed: zone_assumed.unwrap_or(false),
+                meter_stop: stop.meter_stop,
+                reason: stop_reason(stop.reason),
+                readings: readings(&stop.readings, &mut clock),
+            })
+        }
     })
 }
 
@@ -259,14 +271,14 @@ fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
 fn status_changed(
     station: &StationId,
     status: station_call::StatusNotification,
-    now: Timestamp,
+    clock: &mut Clock<'_>,
 ) -> Option<StatusChanged> {
     Some(StatusChanged {
         station: station.clone(),
         evse: evse(status.connector),
         status: connector_status(status.status?),
         error: status.error,
-        at: trusted(status.at, now).unwrap_or(now),
+        at: clock.trusted(status.at).map_or(clock.now, |(at, _)| at),
     })
 }
 
@@ -279,9 +291,9 @@ fn info(boot: station_call::Boot) -> StationInfo {
     }
 }
 
-fn readings(readings: &[Reading], now: Timestamp) -> Vec<MeterReading> {
+fn readings(readings: &[Reading], clock: &mut Clock<'_>) -> Vec<MeterReading> {
     let reading = |r: &Reading| MeterReading {
-        taken_at: trusted(r.at, now).unwrap_or(now),
+        taken_at: clock.trusted(r.at).map_or(clock.now, |(at, _)| at),
         register: r.register,
         power: r.power,
         current: r.current,
@@ -291,15 +303,14 @@ fn readings(readings: &[Reading], now: Timestamp) -> Vec<MeterReading> {
     readings.iter().map(reading).collect()
 }
 
-/// A station's time, unless its clock was plainly never set or runs far ahead.
-fn trusted(time: Option<Time>, now: Timestamp) -> Option<Timestamp> {
-    let at = time?.at;
-    (at >= CLOCK_SET_SINCE && at <= now.plus_millis(AHEAD_MS)).then_some(at)
-}
-
-/// 1.6 §3.7.1 asks for an answer even to a start without a tag; an empty token is nobody's.
-fn token(id_tag: Option<String>) -> IdToken {
-    IdToken::new(id_tag.unwrap_or_default())
+/// 1.6 §3.7.1 asks for an answer even to a start without a tag; an empty token is nobody's. A tag that the station is known
+/// to make up stands for another one (QUIRKS Q42).
+fn token(id_tag: Option<String>, habits: &Habits) -> IdToken {
+    let shown = IdToken::new(id_tag.unwrap_or_default());
+    match &habits.quirks.local_tag {
+        Some(local) if IdToken::new(local.shown.as_str()).folded() == shown.folded() => local.token.clone(),
+        Some(_) | None => shown,
+    }
 }
 
 fn evse(connector: Option<u16>) -> Option<EvseNo> {

@@ -2,27 +2,24 @@
 
 use std::fmt;
 
-/// How much an oddity matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// Against the schema, the meaning is certain.
-    Soft,
-    /// Something that a bill needs is missing or unreadable.
-    Hard,
-}
+pub use crate::model::finding::{Oddity, Severity};
 
 /// One oddity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// Which field, and what about it.
+    /// In which field.
+    pub field: String,
+    /// What kind.
+    pub oddity: Oddity,
+    /// What about the field, in a sentence's rest.
     pub text: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}: {}", self.field, self.text)
     }
 }
 
@@ -47,16 +44,18 @@ impl<T> Read<T> {
 pub struct Findings(Vec<Finding>);
 
 const MOST_FINDINGS: usize = 16;
+/// A longer sentence says no more.
+const LONGEST_TEXT: usize = 200;
 
 impl Findings {
     /// Notes an oddity whose meaning is certain.
-    pub fn soft(&mut self, field: &str, what: impl fmt::Display) {
-        self.add(Severity::Soft, field, what);
+    pub fn soft(&mut self, field: &str, oddity: Oddity, what: impl fmt::Display) {
+        self.add(Severity::Soft, field, oddity, what);
     }
 
     /// Notes that something is missing that a bill needs.
-    pub fn hard(&mut self, field: &str, what: impl fmt::Display) {
-        self.add(Severity::Hard, field, what);
+    pub fn hard(&mut self, field: &str, oddity: Oddity, what: impl fmt::Display) {
+        self.add(Severity::Hard, field, oddity, what);
     }
 
     /// The value together with all that was noted.
@@ -64,9 +63,10 @@ impl Findings {
         Read { value, findings: self.0 }
     }
 
-    fn add(&mut self, severity: Severity, field: &str, what: impl fmt::Display) {
+    fn add(&mut self, severity: Severity, field: &str, oddity: Oddity, what: impl fmt::Display) {
         if self.0.len() < MOST_FINDINGS {
-            self.0.push(Finding { severity, text: format!("{field}: {what}") });
+            let text = what.to_string().chars().take(LONGEST_TEXT).collect();
+            self.0.push(Finding { severity, field: field.into(), oddity, text });
         }
     }
 }

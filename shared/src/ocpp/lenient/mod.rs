@@ -9,6 +9,6 @@ pub mod json;
 pub mod reader;
 pub mod time;
 
-pub use finding::{Finding, Findings, Read, Severity};
+pub use finding::{Finding, Findings, Oddity, Read, Severity};
 pub use reader::Reader;
 pub use time::{Time, Zone};

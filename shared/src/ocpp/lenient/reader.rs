@@ -3,18 +3,37 @@
 use serde_json::value::RawValue;
 
 use super::decimal;
-use super::finding::{Findings, Read};
+use super::finding::{Findings, Oddity, Read};
 use super::json;
 use super::time::{self, Time, Zone};
+use crate::model::quirks::{EnergyScale, StationQuirks};
 
 /// Reads one message.
 #[derive(Debug, Default)]
 pub struct Reader {
     /// What was odd so far.
     pub findings: Findings,
+    clock_offset_ms: i64,
+    energy_shift: i32,
 }
 
 impl Reader {
+    /// Reads the words of a station whose peculiarities are known.
+    pub fn of(quirks: &StationQuirks) -> Self {
+        let energy_shift = match quirks.energy_scale {
+            EnergyScale::AsTold => 0,
+            EnergyScale::KilowattHours => 3,
+            EnergyScale::WattHours => -3,
+        };
+        let clock_offset_ms = i64::from(quirks.clock_offset_minutes.unwrap_or(0)) * 60_000;
+        Reader { findings: Findings::default(), clock_offset_ms, energy_shift }
+    }
+
+    /// The power of ten between what the station's registers say and what they mean (Q64).
+    pub fn energy_shift(&self) -> i32 {
+        self.energy_shift
+    }
+
     /// The members of these names, the last of each where one repeats. Others are ignored, null is missing.
     pub fn members<'a, const N: usize>(
         &mut self,
@@ -28,7 +47,7 @@ impl Reader {
             }
         });
         if !is_object && raw.get() != "null" {
-            self.findings.hard("payload", "is no object");
+            self.findings.hard("payload", Oddity::WrongType, "is no object");
         }
         values
     }
@@ -38,10 +57,11 @@ impl Reader {
         let raw = raw?;
         let text = json::text(raw)?;
         if !json::is_string(raw) {
-            self.findings.soft(field, "is not in quotes");
+            self.findings.soft(field, Oddity::WrongType, "is not in quotes");
         }
         if text.len() > longest && text.chars().count() > longest {
-            self.findings.soft(field, format_args!("is longer than {longest} characters"));
+            let what = format_args!("is longer than {longest} characters");
+            self.findings.soft(field, Oddity::TooLong, what);
         }
         Some(text.into_owned())
     }
@@ -50,7 +70,7 @@ impl Reader {
     pub fn anything(&mut self, field: &str, raw: Option<&RawValue>) -> Option<String> {
         let raw = raw?;
         if raw.get().starts_with(['{', '[']) {
-            self.findings.soft(field, "is a structure, not a text");
+            self.findings.soft(field, Oddity::WrongType, "is a structure, not a text");
             return Some(raw.get().to_owned());
         }
         json::text(raw).map(|text| text.into_owned())
@@ -65,8 +85,11 @@ impl Reader {
         let text = json::text(raw)?;
         let number = decimal::scaled(&text, 0);
         match number {
-            Some(_) => self.findings.soft(field, format_args!("{} is not written as an integer", raw.get())),
-            None => self.findings.soft(field, format_args!("{text:?} is no number")),
+            Some(_) => {
+                let what = format_args!("{text:?} is not written as an integer");
+                self.findings.soft(field, Oddity::WrongType, what);
+            }
+            None => self.findings.soft(field, Oddity::NotANumber, format_args!("{text:?} is no number")),
         }
         number
     }
@@ -80,16 +103,35 @@ impl Reader {
         }
     }
 
-    /// A timestamp.
+    /// A register, in watt-hours: a whole number, and a fraction where the station counts kilowatt-hours.
+    pub fn register(&mut self, field: &str, raw: Option<&RawValue>) -> Option<i64> {
+        if self.energy_shift == 0 {
+            return self.integer(field, raw);
+        }
+        let text = json::text(raw?)?;
+        let number = decimal::scaled(&text, self.energy_shift);
+        if number.is_none() {
+            self.findings.soft(field, Oddity::NotANumber, format_args!("{text:?} is no number"));
+        }
+        number
+    }
+
+    /// A timestamp. A clock that is known to show local time is not believed when it says or leaves out UTC (Q43, Q44).
     pub fn time(&mut self, field: &str, raw: Option<&RawValue>) -> Option<Time> {
         let text = json::text(raw?)?;
-        let time = time::parse(&text);
+        let mut time = time::parse(&text);
+        if let Some(time) = &mut time
+            && self.clock_offset_ms != 0
+            && !names_a_zone(&text)
+        {
+            *time = Time { at: time.at.plus_millis(-self.clock_offset_ms), zone: Zone::Known };
+        }
         match time {
-            Some(Time { zone: Zone::Given, .. }) => {}
+            Some(Time { zone: Zone::Given | Zone::Known, .. }) => {}
             Some(Time { zone: Zone::AssumedUtc, .. }) => {
-                self.findings.soft(field, "has no zone, UTC assumed")
+                self.findings.soft(field, Oddity::NoZone, "has no zone")
             }
-            None => self.findings.soft(field, format_args!("{text:?} is no timestamp")),
+            None => self.findings.soft(field, Oddity::NotATime, format_args!("{text:?} is no timestamp")),
         }
         time
     }
@@ -104,7 +146,8 @@ impl Reader {
         let text = json::text(raw?)?;
         let value = read(&text);
         if value.is_none() {
-            self.findings.soft(field, format_args!("{text:?} is not one of the allowed values"));
+            let what = format_args!("{text:?} is not one of the allowed values");
+            self.findings.soft(field, Oddity::NotAllowed, what);
         }
         value
     }
@@ -112,7 +155,7 @@ impl Reader {
     /// Notes when a value is missing that a bill needs.
     pub fn needed<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.findings.hard(field, "is missing or unreadable");
+            self.findings.hard(field, Oddity::Missing, "is missing or unreadable");
         }
         value
     }
@@ -121,4 +164,10 @@ impl Reader {
     pub fn done<T>(self, value: T) -> Read<T> {
         self.findings.beside(value)
     }
+}
+
+/// Does a zone other than UTC stand there?
+fn names_a_zone(time: &str) -> bool {
+    let clock = time.trim().get(11..).unwrap_or_default();
+    clock.contains(['+', '-'])
 }

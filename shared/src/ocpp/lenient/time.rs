@@ -11,6 +11,8 @@ pub enum Zone {
     Given,
     /// None stood there, UTC is assumed.
     AssumedUtc,
+    /// What stood there is known to be the station's local time, and has been turned into UTC.
+    Known,
 }
 
 /// A point in time as a station wrote it.

@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::names::Context;
-use crate::ocpp::lenient::{Reader, Time, decimal, json};
+use crate::ocpp::lenient::{Oddity, Reader, Time, decimal, json};
 use crate::units::{MilliAmps, MilliVolts, Percent, Watts, Wh};
 
 /// One reading. Each value is there only if the station sent it.
@@ -54,10 +54,10 @@ fn one_or_many<'a>(
 ) {
     let Some(raw) = raw else { return };
     if raw.get().starts_with('{') {
-        reader.findings.soft(field, "stands without its list");
+        reader.findings.soft(field, Oddity::WrongType, "stands without its list");
         each(reader, raw);
     } else if !json::items(raw, |item| each(reader, item)) {
-        reader.findings.soft(field, "is no list");
+        reader.findings.soft(field, Oddity::WrongType, "is no list");
     }
 }
 
@@ -89,18 +89,21 @@ impl Samples {
         let measurand = measurand.and_then(json::text);
         let name = measurand.as_deref().map_or("Energy.Active.Import.Register", str::trim);
         let Some((quantity, base)) = self.quantity(name) else { return };
+        let scale = if matches!(base, Base::Wh) { reader.energy_shift() } else { 0 };
         let unit = unit.and_then(json::text);
         let shift = shift_of(base, unit.as_deref().map(str::trim)).unwrap_or_else(|| {
-            reader.findings.soft("unit", format_args!("{unit:?} does not fit {name}"));
+            let unit = unit.as_deref().unwrap_or_default();
+            let what = format_args!("{unit:?} does not fit {name}");
+            reader.findings.soft("unit", Oddity::WrongUnit, what);
             base.shift()
         });
-        match decimal::scaled(&value, shift) {
+        match decimal::scaled(&value, shift + scale) {
             Some(number) => {
                 let phase = phase.and_then(json::text);
                 let location = location.and_then(json::text);
                 quantity.put(number, phase.as_deref().map(str::trim), location.as_deref().map(str::trim));
             }
-            None => reader.findings.soft("value", format_args!("{value:?} is no number")),
+            None => reader.findings.soft("value", Oddity::NotANumber, format_args!("{value:?} is no number")),
         }
     }
 

@@ -7,6 +7,7 @@ use super::files::FileStatus;
 use super::names::{Status, StopReason};
 use super::reading::Reading;
 use super::schema::Action;
+use crate::model::quirks::StationQuirks;
 use crate::ocpp::error::ErrorCode;
 use crate::ocpp::lenient::{Read, Reader, Time};
 use crate::units::Wh;
@@ -126,7 +127,16 @@ pub struct Stop {
 impl StationCall {
     /// Reads a call. Only an unknown action is an error.
     pub fn read(action: &str, payload: &RawValue) -> Result<Read<StationCall>, ErrorCode> {
-        let mut reader = Reader::default();
+        Self::read_of(&StationQuirks::default(), action, payload)
+    }
+
+    /// Reads a call of a station whose peculiarities are known.
+    pub fn read_of(
+        quirks: &StationQuirks,
+        action: &str,
+        payload: &RawValue,
+    ) -> Result<Read<StationCall>, ErrorCode> {
+        let mut reader = Reader::of(quirks);
         let call = match action.trim() {
             "Authorize" => authorize(&mut reader, payload),
             "BootNotification" => StationCall::BootNotification(Box::new(boot(&mut reader, payload))),
@@ -281,5 +291,5 @@ fn transaction_of(reader: &mut Reader, raw: Option<&RawValue>) -> Option<i32> {
 }
 
 fn register(reader: &mut Reader, field: &str, raw: Option<&RawValue>) -> Option<Wh> {
-    reader.integer(field, raw).filter(|register| *register >= 0).map(Wh)
+    reader.register(field, raw).filter(|register| *register >= 0).map(Wh)
 }
