@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use shared::id::{EvseNo, SessionId, StationId, StationTxRef};
 use shared::model::Session;
+use shared::model::session::End;
 use shared::tariff::Tariff;
 use shared::units::Timestamp;
 
@@ -116,6 +117,15 @@ impl Sessions {
     pub(super) fn is_newest(&self, running: &RunningSession) -> bool {
         let start = &running.session.start;
         self.open_at(&start.station, start.evse).is_some_and(|last| last.session.id() == running.session.id())
+    }
+
+    /// The ends of an EVSE's sessions that are remembered, in no order.
+    pub(super) fn ended_at(&self, station: &StationId, evse: EvseNo) -> impl Iterator<Item = &End> {
+        let ended = self.closed.iter().filter_map(|id| self.get(*id));
+        let here = move |running: &&RunningSession| {
+            running.session.start.station == *station && running.session.start.evse == evse
+        };
+        ended.filter(here).filter_map(|running| running.session.end.as_ref())
     }
 
     /// All open sessions, in no order.

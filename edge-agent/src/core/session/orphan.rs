@@ -3,7 +3,7 @@
 use shared::id::{EvseNo, StationId};
 use shared::model::event::{Event, StatusChanged, StopUnmatched};
 use shared::model::finding::{Oddity, Severity};
-use shared::model::session::SessionFlag;
+use shared::model::session::{End, SessionFlag};
 use shared::model::{ConnectorStatus, IdToken};
 use shared::units::Timestamp;
 
@@ -57,21 +57,20 @@ impl Core {
         }
     }
 
-    /// The start that an end implies. Not of one that names a reference: that may be a session of before this database.
+    /// The start that an end implies, at a station with one connector. Not of one that names a reference: that may be a
+    /// session of before this database. Nor of one that may be the end of a session that has ended already.
     fn lost_start(&self, station: &StationId, stop: &StopFact) -> Option<StartFact> {
-        if stop.tx_ref.as_ref().is_some_and(meant) {
-            return None;
-        }
-        let known = self.stations.get(station)?;
-        let mut evses = known.connectors.keys();
-        let (evse, None) = (*evses.next()?, evses.next()) else { return None };
-        if self.sessions.open_at(station, evse).is_some() {
+        let evse = EvseNo(1);
+        let named = stop.tx_ref.as_ref().is_some_and(meant);
+        if named || self.connectors_of(station) != Some(1) || self.sessions.open_at(station, evse).is_some() {
             return None;
         }
         let told = stop.readings.iter().find_map(|reading| Some((reading.taken_at, reading.register?)));
-        let (at, register) = told.or_else(|| known.idle.get(&evse).copied())?;
-        let end = stop.meter_stop?;
-        (register < end).then(|| StartFact {
+        let idle = || self.stations.get(station)?.idle.get(&evse).copied();
+        let (at, register) = told.or_else(idle)?;
+        let after = |end: &End| at >= end.at && register >= end.meter_stop;
+        let is_new = self.sessions.ended_at(station, evse).all(after);
+        (is_new && register < stop.meter_stop?).then(|| StartFact {
             evse,
             token: stop.token.clone().unwrap_or_else(|| IdToken::new("")),
             meter_start: Some(register),
