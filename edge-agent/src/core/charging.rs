@@ -63,7 +63,11 @@ impl Core {
                 let profile = suited(profile, &charging, evse.and_then(began), now);
                 Ask::Command(CommandBody::SetChargingProfile { evse, profile })
             }
-            Ask::Command(_) | Ask::RemoteStop(_) | Ask::UpdateFirmware { .. } | Ask::RequestLog { .. } => ask,
+            Ask::Command(_)
+            | Ask::RemoteStop(_)
+            | Ask::UpdateFirmware { .. }
+            | Ask::RequestLog { .. }
+            | Ask::SendLocalList { .. } => ask,
         }
     }
 

@@ -102,7 +102,7 @@ impl Core {
         fx: &mut Effects,
     ) -> Reply {
         if let Some(known) = self.stations.get_mut(station).filter(|known| known.link == Some(link)) {
-            known.link = None;
+            (known.link, known.booted_at) = (None, None);
             self.suspect_restart(now, station, fx);
             self.visit_ends(now, station, link, fx);
             if self.visitor_left(station) {

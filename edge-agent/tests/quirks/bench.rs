@@ -7,7 +7,7 @@ use edge_agent::ocpp::adapter::v16::{self, Meaning};
 use edge_agent::ocpp::habits::Habits;
 use serde_json::{Value, json};
 use shared::id::{CommandId, EvseNo, SessionId, StationId, TariffId};
-use shared::model::command::{Command, CommandBody, CommandResult};
+use shared::model::command::{Command, CommandBody, CommandResult, Origin};
 use shared::model::document::{
     DocumentBody, StationEntry, StationsDoc, TariffAssignment, TariffsDoc, TokensDoc,
 };
@@ -190,7 +190,10 @@ impl Bench {
         self.commands += 1;
         let id = CommandId(Uuid::from_u128(self.commands));
         let expires_at = self.now.plus_millis(10 * MINUTE);
-        self.input(Input::Command(Command { id, issued_at: self.now, expires_at, station: station(), body }));
+        let (origin, waits) = (Origin::Cloud, false);
+        let command =
+            Command { id, issued_at: self.now, expires_at, station: station(), body, origin, waits };
+        self.input(Input::Command(command));
         id
     }
 
@@ -315,7 +318,7 @@ fn documents() -> [(u64, DocumentBody); 2] {
     };
     let tokens = vec![card("card"), card("the owner")];
     [
-        (1, DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens })),
+        (1, DocumentBody::Tokens(TokensDoc { unknown: AuthStatus::Invalid, tokens, on_stations: false })),
         (1, DocumentBody::Tariffs(TariffsDoc { tariffs: vec![tariff], assigned: assigned.into() })),
     ]
 }
