@@ -216,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             Received::Bad { reply, bad } => {
                 counter!("edge_frames_bad_total", "why" => "not a frame").increment(1);
                 tracing::info!(station = %self.link.station, reason = bad.reason, "a message that is no OCPP-J frame");
-                self.odd("", vec![notice::no_frame(&bad.reason)], text);
+                self.odd("", vec![notice::no_frame(bad.reason)], text);
                 match reply {
                     Some(text) => self.send(Ws::text(text)).await,
                     None => Ok(()),

@@ -1,8 +1,6 @@
 //! A gateway and one charger without sockets between them.
 
-use edge_agent::core::{
-    AskEnd, CallId, Core, Effects, Input, LinkId, Odd, Restored, Send, StationFact, Suspicion,
-};
+use edge_agent::core::{AskEnd, CallId, Core, Effects, Input, LinkId, Odd, Restored, Send, StationFact};
 use edge_agent::ocpp::adapter::v16::{self, Meaning};
 use edge_agent::ocpp::habits::Habits;
 use serde_json::{Value, json};
@@ -211,10 +209,6 @@ impl Bench {
         let (command, action, _) = self.asked.pop().expect("something is asked");
         self.input(Input::Asked { command, end: v16::ended(Answer::Timeout) });
         action
-    }
-
-    pub(crate) fn suspect(&mut self, suspicion: Suspicion) {
-        self.input(Input::Suspected { station: station(), suspicion });
     }
 
     // --- what came of it
