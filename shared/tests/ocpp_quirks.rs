@@ -201,6 +201,6 @@ fn q82_a_vendor_message_may_carry_a_structure() {
 #[test]
 fn unknown_actions_are_told_apart() {
     let empty = RawValue::from_string("{}".into()).expect("JSON");
-    assert_eq!(StationCall::read("SignCertificate", &empty), Err(ErrorCode::NotSupported));
+    assert_eq!(StationCall::read("Reset", &empty), Err(ErrorCode::NotSupported));
     assert_eq!(StationCall::read("NotifyEvent", &empty), Err(ErrorCode::NotImplemented));
 }

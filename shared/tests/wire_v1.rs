@@ -41,6 +41,10 @@ use shared::model::quirks::{
     Suggestion,
 };
 use shared::model::reservation::{Reservation, ReservationEnd, ReservationEnded};
+use shared::model::security::{
+    CertificateHash, CredentialRotated, HashAlgorithm, ProfileRaise, RootUse, SecurityProgressed,
+    SecurityReported, SecurityStep, SecurityWork, StationCertificate, StationSecured,
+};
 use shared::model::session::{SessionFlag, SessionStarted, SessionStopped, StopReason, TariffRef};
 use shared::model::settings::{
     SettingOutcome, SettingState, SettingsApplied, SettingsDoc, SettingsRead, WantedSetting,
@@ -312,6 +316,34 @@ fn life() -> Vec<Event> {
             evidence: "times are two hours early".into(),
             at: AT,
         }),
+        Event::SecurityReported(SecurityReported {
+            station: station(),
+            kind: "TamperDetectionActivated".into(),
+            tech_info: Some("lid".into()),
+            at: AT,
+        }),
+        Event::SecurityProgressed(SecurityProgressed {
+            command: Some(CommandId(id(4))),
+            station: station(),
+            work: SecurityWork::Profile,
+            step: SecurityStep::AwaitingReturn,
+            detail: "it said Accepted".into(),
+            at: AT,
+        }),
+        Event::StationSecured(StationSecured {
+            station: station(),
+            profile: 3,
+            minimum: 2,
+            certificate: Some(StationCertificate { serial: "0a".into(), not_before: AT, not_after: AT }),
+            password_since: Some(AT),
+            at: AT,
+        }),
+        Event::CredentialRotated(CredentialRotated {
+            station: station(),
+            over: "sha256$b2xk$b2xk".into(),
+            credential: "sha256$c2FsdA==$ZGlnZXN0".into(),
+            at: AT,
+        }),
     ]
 }
 
@@ -436,7 +468,32 @@ fn commands() -> Vec<CommandBody> {
         }),
         CommandBody::GetLocalListVersion,
         CommandBody::SendLocalList,
+        CommandBody::InstallCertificate {
+            root: RootUse::Manufacturer,
+            certificate: Some("PEM".into()),
+            over_plain: true,
+        },
+        CommandBody::DeleteCertificate(certificate_hash()),
+        CommandBody::GetCertificates { root: RootUse::CentralSystem },
+        CommandBody::RenewCertificate,
+        CommandBody::RotatePassword { over_plain: false },
+        CommandBody::RaiseProfile(Box::new(ProfileRaise {
+            to: 3,
+            address_key: Some("CentralSystemURL".into()),
+            address: None,
+            over_plain: true,
+        })),
+        CommandBody::Trigger { message: TriggeredMessage::SignedFirmwareStatus, evse: None },
     ]
+}
+
+fn certificate_hash() -> CertificateHash {
+    CertificateHash {
+        algorithm: HashAlgorithm::Sha512,
+        issuer_name: "ab".into(),
+        issuer_key: "cd".into(),
+        serial: "01".into(),
+    }
 }
 
 fn wanted() -> WantedSetting {

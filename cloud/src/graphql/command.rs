@@ -148,6 +148,10 @@ pub(super) enum MessageName {
     MeterValues,
     /// What its connectors do.
     StatusNotification,
+    /// How its upload of a log goes, where it knows the security extension.
+    LogStatus,
+    /// How its signed update goes, where it knows the security extension.
+    SignedFirmwareStatus,
 }
 
 #[derive(Default)]

@@ -116,6 +116,10 @@ impl Changes {
             Event::SettingsApplied(it) => newest(&mut self.life.applied, it.station.clone(), it, |it| it.at),
             Event::FindingNoted(it) => self.oddities.found(it),
             Event::QuirkSuggested(it) => self.oddities.suggested(it),
+            Event::SecurityReported(_)
+            | Event::SecurityProgressed(_)
+            | Event::StationSecured(_)
+            | Event::CredentialRotated(_) => {}
             Event::ClockMeasured(it) => newest(&mut self.life.clocks, it.station.clone(), it, |it| it.at),
         }
     }
@@ -240,6 +244,10 @@ pub fn objection(event: &Event) -> Option<&'static str> {
         Event::ClockMeasured(e) => sane(e.at),
         Event::FindingNoted(e) => sane(e.first_at) && sane(e.at),
         Event::QuirkSuggested(e) => sane(e.at),
+        Event::SecurityReported(e) => sane(e.at),
+        Event::SecurityProgressed(e) => sane(e.at),
+        Event::StationSecured(e) => sane(e.at) && e.password_since.is_none_or(sane),
+        Event::CredentialRotated(e) => sane(e.at),
     };
     if fine { None } else { Some("time out of range") }
 }

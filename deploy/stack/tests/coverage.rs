@@ -82,8 +82,12 @@ fn run(arguments: &[&str], input: &str) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    samples.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = samples.wait_with_output().unwrap();
+    let mut stdin = samples.stdin.take().unwrap();
+    // It answers while it reads: who only writes would wait for ever.
+    let output = std::thread::scope(|threads| {
+        threads.spawn(move || stdin.write_all(input.as_bytes()).unwrap());
+        samples.wait_with_output().unwrap()
+    });
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -109,7 +109,13 @@ impl Core {
             | CommandBody::GetCompositeSchedule { .. }
             | CommandBody::UpdateFirmware(_)
             | CommandBody::RequestLog(_)
-            | CommandBody::GetLocalListVersion => None,
+            | CommandBody::GetLocalListVersion
+            | CommandBody::InstallCertificate { .. }
+            | CommandBody::DeleteCertificate(_)
+            | CommandBody::GetCertificates { .. }
+            | CommandBody::RenewCertificate
+            | CommandBody::RotatePassword { .. }
+            | CommandBody::RaiseProfile(_) => None,
             CommandBody::ReadFrames(_) => {
                 Some((Outcome::NotSupported, "the gateway answers that without its stations"))
             }

@@ -110,7 +110,13 @@ impl Errand {
             | CommandBody::GetCompositeSchedule { .. }
             | CommandBody::ReadFrames(_)
             | CommandBody::GetLocalListVersion
-            | CommandBody::SendLocalList => return None,
+            | CommandBody::SendLocalList
+            | CommandBody::InstallCertificate { .. }
+            | CommandBody::DeleteCertificate(_)
+            | CommandBody::GetCertificates { .. }
+            | CommandBody::RenewCertificate
+            | CommandBody::RotatePassword { .. }
+            | CommandBody::RaiseProfile(_) => return None,
         };
         let by_get_log = matches!(&work, Work::Log(log) if log.kind == LogKind::Security);
         Some(Errand {

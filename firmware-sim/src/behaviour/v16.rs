@@ -217,6 +217,7 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
             write(&schema::ReserveNowResponse::new(schema::ReservationStatus::from_wire(&word)))
         }
         CsmsCall::File(call) => files::confirmation(call, &word, answer),
+        CsmsCall::Security(call) => Err(not_supported(call.action())),
         CsmsCall::List(ListCall::GetVersion) => {
             write(&schema::GetLocalListVersionResponse::new(answer.list_version.unwrap_or(-1)))
         }

@@ -48,6 +48,7 @@ impl Core {
                 Confirmation { schedule, ..plain(verdict) }
             }
             CsmsCall::File(call) => self.asked_for_file(now, call),
+            CsmsCall::Security(_) => plain(Verdict::NotSupported),
             CsmsCall::List(ListCall::GetVersion) => {
                 Confirmation { list_version: Some(self.local_list_version()), ..Confirmation::default() }
             }

@@ -37,6 +37,7 @@ impl Core {
             }
             CsmsCall::File(_) => "FirmwareManagement",
             CsmsCall::List(_) => "LocalAuthListManagement",
+            CsmsCall::Security(_) => return false,
             CsmsCall::ChangeAvailability { .. }
             | CsmsCall::ChangeConfiguration { .. }
             | CsmsCall::ClearCache

@@ -6,6 +6,7 @@ use super::charging::{ChargingProfile, CompositeSchedule, ProfileFilter, RateUni
 use super::file::{FirmwareUpdate, LogRequest};
 use super::frame_log::{FrameFilter, FramePage};
 use super::reservation::Reservation;
+use super::security::{CertificateHash, ProfileRaise, RootUse};
 use super::token::IdToken;
 use crate::id::{CommandId, EvseNo, ReservationId, SessionId, StationId};
 use crate::units::Timestamp;
@@ -136,6 +137,31 @@ pub enum CommandBody {
     GetLocalListVersion,
     /// Replace the list that the station keeps by what the site wants it to be.
     SendLocalList,
+    /// Trust an authority from now on (M05).
+    InstallCertificate {
+        /// What for.
+        root: RootUse,
+        /// Its certificate in PEM; the gateway's own authority when absent.
+        certificate: Option<String>,
+        /// Even over a line that anybody on the LAN can change.
+        over_plain: bool,
+    },
+    /// Trust one no longer (M04).
+    DeleteCertificate(CertificateHash),
+    /// Tell which authorities it trusts (M03).
+    GetCertificates {
+        /// What for.
+        root: RootUse,
+    },
+    /// Make a new key and ask for a certificate (A02). How far that is comes as [`super::security::SecurityProgressed`].
+    RenewCertificate,
+    /// Take a new password, made by the gateway (A01). How far that is comes as [`super::security::SecurityProgressed`].
+    RotatePassword {
+        /// Even over a line that anybody on the LAN can read.
+        over_plain: bool,
+    },
+    /// Go to a higher security profile (A05). How far that is comes as [`super::security::SecurityProgressed`].
+    RaiseProfile(Box<ProfileRaise>),
 }
 
 impl CommandBody {
@@ -162,6 +188,12 @@ impl CommandBody {
             CommandBody::ReadFrames(_) => "ReadFrames",
             CommandBody::GetLocalListVersion => "GetLocalListVersion",
             CommandBody::SendLocalList => "SendLocalList",
+            CommandBody::InstallCertificate { .. } => "InstallCertificate",
+            CommandBody::DeleteCertificate(_) => "DeleteCertificate",
+            CommandBody::GetCertificates { .. } => "GetCertificates",
+            CommandBody::RenewCertificate => "RenewCertificate",
+            CommandBody::RotatePassword { .. } => "RotatePassword",
+            CommandBody::RaiseProfile(_) => "RaiseProfile",
         }
     }
 
@@ -180,7 +212,13 @@ impl CommandBody {
             | CommandBody::GetCompositeSchedule { .. }
             | CommandBody::ReadFrames(_)
             | CommandBody::GetLocalListVersion
-            | CommandBody::SendLocalList => true,
+            | CommandBody::SendLocalList
+            | CommandBody::InstallCertificate { .. }
+            | CommandBody::DeleteCertificate(_)
+            | CommandBody::GetCertificates { .. }
+            | CommandBody::RenewCertificate
+            | CommandBody::RotatePassword { .. }
+            | CommandBody::RaiseProfile(_) => true,
             CommandBody::RemoteStart { .. }
             | CommandBody::RemoteStop { .. }
             | CommandBody::Reset { .. }
@@ -202,6 +240,8 @@ pub enum TriggeredMessage {
     Heartbeat,
     MeterValues,
     StatusNotification,
+    LogStatus,
+    SignedFirmwareStatus,
 }
 
 /// How a command ended. Every command ends in exactly one of these.
@@ -307,6 +347,8 @@ pub enum Told {
     Frames(FramePage),
     /// The version of the list of tokens that it keeps: 0 for an empty one, -1 for none at all.
     LocalListVersion(i32),
+    /// The authorities that it trusts ([`CommandBody::GetCertificates`]).
+    Certificates(Vec<CertificateHash>),
 }
 
 impl CommandResult {

@@ -10,6 +10,7 @@ use super::meter::MeterReading;
 use super::onboarding::{StationAdopted, StationKnocked, StationPending, StationRejected, WindowChanged};
 use super::quirks::QuirkSuggested;
 use super::reservation::ReservationEnded;
+use super::security::{CredentialRotated, SecurityProgressed, SecurityReported, StationSecured};
 use super::session::{SessionStarted, SessionStopped, TariffRef};
 use super::settings::{SettingsApplied, SettingsRead};
 use super::station::{ConnectorStatus, StationInfo};
@@ -253,4 +254,8 @@ pub enum Event {
     LocalCommandFinished(Box<LocalCommandFinished>),
     FindingNoted(FindingNoted),
     QuirkSuggested(QuirkSuggested),
+    SecurityReported(SecurityReported),
+    SecurityProgressed(SecurityProgressed),
+    StationSecured(StationSecured),
+    CredentialRotated(CredentialRotated),
 }

@@ -15,6 +15,7 @@ pub mod meter;
 pub mod onboarding;
 pub mod quirks;
 pub mod reservation;
+pub mod security;
 pub mod session;
 pub mod settings;
 pub mod station;

@@ -195,7 +195,11 @@ impl Session {
             | Event::LocalListChanged(_)
             | Event::LocalCommandFinished(_)
             | Event::FindingNoted(_)
-            | Event::QuirkSuggested(_) => {}
+            | Event::QuirkSuggested(_)
+            | Event::SecurityReported(_)
+            | Event::SecurityProgressed(_)
+            | Event::StationSecured(_)
+            | Event::CredentialRotated(_) => {}
         }
     }
 

@@ -99,9 +99,13 @@ pub mod kind {
 
     pub const FINDING_NOTED: u16 = 48;
     pub const QUIRK_SUGGESTED: u16 = 49;
+    pub const SECURITY_REPORTED: u16 = 56;
+    pub const SECURITY_PROGRESSED: u16 = 57;
+    pub const STATION_SECURED: u16 = 58;
+    pub const CREDENTIAL_ROTATED: u16 = 59;
 
     /// Every kind that this build reads.
-    pub const ALL: [u16; 30] = [
+    pub const ALL: [u16; 34] = [
         SESSION_STARTED,
         SESSION_STOPPED,
         AUTHORISATION_DECIDED,
@@ -132,6 +136,10 @@ pub mod kind {
         LOCAL_COMMAND_FINISHED,
         FINDING_NOTED,
         QUIRK_SUGGESTED,
+        SECURITY_REPORTED,
+        SECURITY_PROGRESSED,
+        STATION_SECURED,
+        CREDENTIAL_ROTATED,
     ];
 }
 
@@ -169,6 +177,10 @@ impl Event {
             Event::LocalCommandFinished(_) => kind::LOCAL_COMMAND_FINISHED,
             Event::FindingNoted(_) => kind::FINDING_NOTED,
             Event::QuirkSuggested(_) => kind::QUIRK_SUGGESTED,
+            Event::SecurityReported(_) => kind::SECURITY_REPORTED,
+            Event::SecurityProgressed(_) => kind::SECURITY_PROGRESSED,
+            Event::StationSecured(_) => kind::STATION_SECURED,
+            Event::CredentialRotated(_) => kind::CREDENTIAL_ROTATED,
         }
     }
 
@@ -212,7 +224,11 @@ impl Event {
             | Event::ClockMeasured(_)
             | Event::LocalListChanged(_)
             | Event::FindingNoted(_)
-            | Event::QuirkSuggested(_) => format!("{}/{count}", boot_prefix(boot)),
+            | Event::QuirkSuggested(_)
+            | Event::SecurityReported(_)
+            | Event::SecurityProgressed(_)
+            | Event::StationSecured(_)
+            | Event::CredentialRotated(_) => format!("{}/{count}", boot_prefix(boot)),
         }
     }
 
@@ -249,6 +265,10 @@ impl Event {
             Event::LocalCommandFinished(e) => postcard::to_stdvec(e),
             Event::FindingNoted(e) => postcard::to_stdvec(e),
             Event::QuirkSuggested(e) => postcard::to_stdvec(e),
+            Event::SecurityReported(e) => postcard::to_stdvec(e),
+            Event::SecurityProgressed(e) => postcard::to_stdvec(e),
+            Event::StationSecured(e) => postcard::to_stdvec(e),
+            Event::CredentialRotated(e) => postcard::to_stdvec(e),
         };
         bytes.expect("wire types always serialise")
     }
@@ -302,6 +322,10 @@ impl Record {
             }
             kind::FINDING_NOTED => Event::FindingNoted(postcard::from_bytes(body)?),
             kind::QUIRK_SUGGESTED => Event::QuirkSuggested(postcard::from_bytes(body)?),
+            kind::SECURITY_REPORTED => Event::SecurityReported(postcard::from_bytes(body)?),
+            kind::SECURITY_PROGRESSED => Event::SecurityProgressed(postcard::from_bytes(body)?),
+            kind::STATION_SECURED => Event::StationSecured(postcard::from_bytes(body)?),
+            kind::CREDENTIAL_ROTATED => Event::CredentialRotated(postcard::from_bytes(body)?),
             _ => unreachable!("the kind has a lane, so it is one of these"),
         })
     }
@@ -316,6 +340,7 @@ fn lane_of(kind: u16) -> Option<Lane> {
         kind::STATION_KNOCKED..=kind::CLOCK_MEASURED => Some(Lane::Status),
         kind::LOCAL_LIST_CHANGED..=kind::LOCAL_COMMAND_FINISHED => Some(Lane::Status),
         kind::FINDING_NOTED..=kind::QUIRK_SUGGESTED => Some(Lane::Status),
+        kind::SECURITY_REPORTED..=kind::CREDENTIAL_ROTATED => Some(Lane::Status),
         _ => None,
     }
 }

@@ -15,7 +15,8 @@ use shared::ocpp::lenient::Finding;
 use shared::ocpp::rpc::Answer;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
 use shared::ocpp::v16::{
-    Confirmation, CsmsCall, ListCall, Reading, StationCall, Status, Trigger, Verdict, names, station_call,
+    Confirmation, CsmsCall, ExtendedTrigger, ListCall, Reading, SecurityCall, StationCall, Status, Trigger,
+    Verdict, names, station_call,
 };
 use shared::units::Timestamp;
 
@@ -43,6 +44,8 @@ pub fn meaning(
 ) -> Meaning {
     let mut clock = Clock { habits, now, findings };
     Meaning::Fact(match call {
+        StationCall::SecurityEvent(_) => return Meaning::Answer(reply::empty()),
+        StationCall::SignCertificate { .. } => return Meaning::Answer(reply::sign_certificate(false)),
         StationCall::Heartbeat => return Meaning::Answer(reply::heartbeat(now)),
         StationCall::DataTransfer(_) => {
             return Meaning::Answer(reply::data_transfer(Transferred::UnknownVendorId, None));
@@ -164,9 +167,7 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         CommandBody::DataTransfer { vendor, message, data } => {
             CsmsCall::DataTransfer { vendor: vendor.clone(), message: message.clone(), data: data.clone() }
         }
-        CommandBody::Trigger { message, evse } => {
-            CsmsCall::Trigger { message: trigger(*message), connector: number(evse) }
-        }
+        CommandBody::Trigger { message, evse } => triggering(*message, number(evse)),
         CommandBody::Reserve(wanted) => CsmsCall::ReserveNow {
             connector: wanted.evse.0,
             until: wanted.until,
@@ -190,6 +191,12 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         },
         CommandBody::GetLocalListVersion => CsmsCall::List(ListCall::GetVersion),
         CommandBody::SendLocalList => return Err("a list goes in parts".into()),
+        CommandBody::InstallCertificate { .. }
+        | CommandBody::DeleteCertificate(_)
+        | CommandBody::GetCertificates { .. }
+        | CommandBody::RenewCertificate
+        | CommandBody::RotatePassword { .. }
+        | CommandBody::RaiseProfile(_) => return Err("this goes in steps".into()),
         CommandBody::UpdateFirmware(_) | CommandBody::RequestLog(_) => {
             return Err("a file needs a place to be".into());
         }
@@ -226,6 +233,7 @@ fn told(read: Confirmation) -> Told {
         return Told::LocalListVersion(version);
     }
     match read.schedule {
+        None if !read.certificates.is_empty() => Told::Certificates(read.certificates),
         Some(schedule) => Told::Schedule(schedule),
         None if read.file_name.is_some() => Told::File { name: read.file_name },
         None if read.configuration.is_empty() && read.unknown_keys.is_empty() => Told::Nothing,
@@ -256,7 +264,7 @@ fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
             | Verdict::UnknownMessageId
             | Verdict::UnknownVendorId,
         ) => Outcome::NotSupported,
-        Some(Verdict::VersionMismatch) => Outcome::Rejected,
+        Some(Verdict::VersionMismatch | Verdict::NotFound) => Outcome::Rejected,
         Some(Verdict::Failed | Verdict::Other(_)) => Outcome::Failed,
     };
     let word = match verdict {
@@ -362,13 +370,17 @@ fn stop_reason(reason: names::StopReason) -> StopReason {
     }
 }
 
-fn trigger(message: TriggeredMessage) -> Trigger {
+fn triggering(message: TriggeredMessage, connector: Option<u16>) -> CsmsCall {
+    let plain = |message| CsmsCall::Trigger { message, connector };
+    let extended = |message| CsmsCall::Security(SecurityCall::ExtendedTrigger { message, connector });
     match message {
-        TriggeredMessage::BootNotification => Trigger::BootNotification,
-        TriggeredMessage::DiagnosticsStatus => Trigger::DiagnosticsStatus,
-        TriggeredMessage::FirmwareStatus => Trigger::FirmwareStatus,
-        TriggeredMessage::Heartbeat => Trigger::Heartbeat,
-        TriggeredMessage::MeterValues => Trigger::MeterValues,
-        TriggeredMessage::StatusNotification => Trigger::StatusNotification,
+        TriggeredMessage::BootNotification => plain(Trigger::BootNotification),
+        TriggeredMessage::DiagnosticsStatus => plain(Trigger::DiagnosticsStatus),
+        TriggeredMessage::FirmwareStatus => plain(Trigger::FirmwareStatus),
+        TriggeredMessage::Heartbeat => plain(Trigger::Heartbeat),
+        TriggeredMessage::MeterValues => plain(Trigger::MeterValues),
+        TriggeredMessage::StatusNotification => plain(Trigger::StatusNotification),
+        TriggeredMessage::LogStatus => extended(ExtendedTrigger::LogStatus),
+        TriggeredMessage::SignedFirmwareStatus => extended(ExtendedTrigger::FirmwareStatus),
     }
 }

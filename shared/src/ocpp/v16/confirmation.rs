@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::charging;
+use super::{charging, security};
 use crate::model::charging::CompositeSchedule;
+use crate::model::security::CertificateHash;
 use crate::ocpp::lenient::{Read, Reader, json};
 
 /// The status word of an answer, whatever the request.
@@ -29,6 +30,7 @@ pub enum Verdict {
     RevokedCertificate,
     Failed,
     VersionMismatch,
+    NotFound,
     /// A word that the specification does not know.
     Other(String),
 }
@@ -50,6 +52,8 @@ pub struct Confirmation {
     pub file_name: Option<String>,
     /// The version that GetLocalListVersion asked for.
     pub list_version: Option<i32>,
+    /// The certificates that GetInstalledCertificateIds asked for.
+    pub certificates: Vec<CertificateHash>,
 }
 
 /// A setting of a station (§7.29 KeyValue).
@@ -66,7 +70,7 @@ pub struct ConfigurationKey {
 impl Verdict {
     /// Reads a status word, whatever its case.
     pub fn read(word: &str) -> Self {
-        const KNOWN: [(&str, Verdict); 19] = [
+        const KNOWN: [(&str, Verdict); 20] = [
             ("Accepted", Verdict::Accepted),
             ("Rejected", Verdict::Rejected),
             ("Scheduled", Verdict::Scheduled),
@@ -86,6 +90,7 @@ impl Verdict {
             ("RevokedCertificate", Verdict::RevokedCertificate),
             ("Failed", Verdict::Failed),
             ("VersionMismatch", Verdict::VersionMismatch),
+            ("NotFound", Verdict::NotFound),
         ];
         let word = word.trim();
         let known = KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
@@ -107,8 +112,9 @@ impl Confirmation {
             "fileName",
             "filename",
             "listVersion",
+            "certificateHashData",
         ];
-        let [status, data, keys, unknown, start, schedule, diagnostics, log, version] =
+        let [status, data, keys, unknown, start, schedule, diagnostics, log, version, certificates] =
             reader.members(payload, names);
         let mut confirmation = Confirmation {
             verdict: reader.text("status", status, 50).map(|word| Verdict::read(&word)),
@@ -122,6 +128,11 @@ impl Confirmation {
         };
         if let Some(keys) = keys {
             json::items(keys, |raw| confirmation.configuration.extend(configuration_key(&mut reader, raw)));
+        }
+        if let Some(certificates) = certificates {
+            json::items(certificates, |raw| {
+                confirmation.certificates.extend(security::read_hash(&mut reader, raw));
+            });
         }
         if let Some(unknown) = unknown {
             json::items(unknown, |raw| {

@@ -15,6 +15,7 @@ use super::schema::{
     RemoteStopTransactionRequest, ReserveNowRequest, ResetRequest, ResetType, SetChargingProfileRequest,
     TriggerMessageRequest, UnlockConnectorRequest, Violation, date_time, write,
 };
+use super::security::SecurityCall;
 use crate::units::Timestamp;
 
 /// A request of ours.
@@ -80,6 +81,8 @@ pub enum CsmsCall {
     File(FileCall),
     /// The list of tokens that the station keeps.
     List(ListCall),
+    /// Certificates, and the extension's own trigger.
+    Security(SecurityCall),
 }
 
 impl CsmsCall {
@@ -103,6 +106,7 @@ impl CsmsCall {
             CsmsCall::GetCompositeSchedule { .. } => "GetCompositeSchedule",
             CsmsCall::File(call) => call.action(),
             CsmsCall::List(call) => call.action(),
+            CsmsCall::Security(call) => call.action(),
         }
     }
 
@@ -174,6 +178,7 @@ impl CsmsCall {
             }
             CsmsCall::File(call) => call.payload(),
             CsmsCall::List(call) => call.payload(),
+            CsmsCall::Security(call) => call.payload(),
         }
     }
 }

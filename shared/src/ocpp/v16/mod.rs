@@ -1,4 +1,5 @@
-//! OCPP 1.6: the Core profile, Firmware Management, Local Auth List Management, Reservation and Remote Trigger.
+//! OCPP 1.6: the Core profile, Firmware Management, Local Auth List Management, Reservation,
+//! Remote Trigger, Smart Charging and the security extension.
 //!
 //! Three vocabularies meet here. [`StationCall`] is what a station tells, read leniently into plain values. [`CsmsCall`]
 //! is what a station is asked and [`Confirmation`] its answer. [`reply`] is what a station is answered. Whatever we write
@@ -13,14 +14,16 @@ pub mod names;
 pub mod reading;
 pub mod reply;
 pub mod schema;
+pub mod security;
 pub mod station_call;
 
 pub use confirmation::{ConfigurationKey, Confirmation, Verdict};
 pub use csms_call::CsmsCall;
 pub use files::{FileCall, FileStatus, Topic};
 pub use local_list::{ListCall, ListEntry};
-pub use names::{Context, Status, StopReason, Trigger};
+pub use names::{Context, ExtendedTrigger, Status, StopReason, Trigger};
 pub use reading::Reading;
+pub use security::{SecurityCall, SecurityEvent};
 pub use station_call::StationCall;
 
 /// The WebSocket subprotocol.

@@ -87,3 +87,16 @@ names! {
         StatusNotification = "StatusNotification",
     }
 }
+
+names! {
+    /// A message that a station of the security extension can be asked to send (MessageTriggerEnumType).
+    ExtendedTrigger {
+        BootNotification = "BootNotification",
+        LogStatus = "LogStatusNotification",
+        FirmwareStatus = "FirmwareStatusNotification",
+        Heartbeat = "Heartbeat",
+        MeterValues = "MeterValues",
+        SignChargePointCertificate = "SignChargePointCertificate",
+        StatusNotification = "StatusNotification",
+    }
+}

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::schema::{
     AuthorizationStatus, AuthorizeResponse, BootNotificationResponse, DataTransferResponse,
-    DataTransferStatus, DateTime, HeartbeatResponse, IdTagInfo, RegistrationStatus, StartTransactionResponse,
-    StopTransactionResponse, date_time, raw,
+    DataTransferStatus, DateTime, GenericStatus, HeartbeatResponse, IdTagInfo, RegistrationStatus,
+    SignCertificateResponse, StartTransactionResponse, StopTransactionResponse, date_time, raw,
 };
 use crate::ocpp::frame;
 use crate::units::Timestamp;
@@ -116,6 +116,12 @@ pub fn data_transfer(status: Transferred, data: Option<String>) -> Box<RawValue>
 /// Heartbeat.conf.
 pub fn heartbeat(now: Timestamp) -> Box<RawValue> {
     raw(&HeartbeatResponse::new(current_time(now)))
+}
+
+/// SignCertificate.conf: the request is taken on, or it cannot be (A02.FR.11, A02.FR.12).
+pub fn sign_certificate(accepted: bool) -> Box<RawValue> {
+    let status = if accepted { GenericStatus::Accepted } else { GenericStatus::Rejected };
+    raw(&SignCertificateResponse::new(status))
 }
 
 /// StartTransaction.conf. Carries a transaction id whatever the site says of the tag (§4.8).

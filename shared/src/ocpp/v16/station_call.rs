@@ -7,6 +7,7 @@ use super::files::FileStatus;
 use super::names::{Status, StopReason};
 use super::reading::Reading;
 use super::schema::Action;
+use super::security::{self, SecurityEvent};
 use crate::model::quirks::StationQuirks;
 use crate::ocpp::error::ErrorCode;
 use crate::ocpp::lenient::{Read, Reader, Time};
@@ -25,6 +26,13 @@ pub enum StationCall {
     FileStatus(FileStatus),
     Heartbeat,
     MeterValues(MeterValues),
+    /// A report of the security extension.
+    SecurityEvent(SecurityEvent),
+    /// A certificate is wanted.
+    SignCertificate {
+        /// The request, in PEM.
+        csr: Option<String>,
+    },
     StartTransaction(Start),
     StatusNotification(StatusNotification),
     StopTransaction(Box<Stop>),
@@ -143,6 +151,10 @@ impl StationCall {
             "DataTransfer" => StationCall::DataTransfer(data_transfer(&mut reader, payload)),
             "Heartbeat" => StationCall::Heartbeat,
             "MeterValues" => StationCall::MeterValues(meter_values(&mut reader, payload)),
+            "SecurityEventNotification" => {
+                StationCall::SecurityEvent(SecurityEvent::read(&mut reader, payload))
+            }
+            "SignCertificate" => StationCall::SignCertificate { csr: security::csr(&mut reader, payload) },
             "StartTransaction" => StationCall::StartTransaction(start(&mut reader, payload)),
             "StatusNotification" => StationCall::StatusNotification(status(&mut reader, payload)),
             "StopTransaction" => StationCall::StopTransaction(Box::new(stop(&mut reader, payload))),
@@ -163,6 +175,8 @@ impl StationCall {
             StationCall::FileStatus(status) => status.topic.action(),
             StationCall::Heartbeat => "Heartbeat",
             StationCall::MeterValues(_) => "MeterValues",
+            StationCall::SecurityEvent(_) => "SecurityEventNotification",
+            StationCall::SignCertificate { .. } => "SignCertificate",
             StationCall::StartTransaction(_) => "StartTransaction",
             StationCall::StatusNotification(_) => "StatusNotification",
             StationCall::StopTransaction(_) => "StopTransaction",

@@ -3,14 +3,15 @@
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use shared::model::security::RootUse;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
-use shared::ocpp::v16::{CsmsCall, ListCall, ListEntry, Trigger};
+use shared::ocpp::v16::{CsmsCall, ExtendedTrigger, ListCall, ListEntry, SecurityCall, Trigger};
 
-use super::values::{filter, instant, profile, text, unit};
+use super::values::{certificate_hash, filter, instant, profile, text, unit};
 use super::{Lines, file};
 
 pub(crate) fn write(out: &mut Lines) -> anyhow::Result<()> {
-    for calls in [core(), smart_charging(), files(), others()].into_iter().flatten() {
+    for calls in [core(), smart_charging(), files(), security(), others()].into_iter().flatten() {
         out.many(("agent", "request"), calls, |call| Some((call.action(), call.payload().ok()?)))?;
     }
     answers(out)
@@ -59,6 +60,22 @@ fn smart_charging() -> Vec<BoxedStrategy<CsmsCall>> {
 
 fn files() -> Vec<BoxedStrategy<CsmsCall>> {
     file::calls().into_iter().map(|calls| calls.prop_map(CsmsCall::File).boxed()).collect()
+}
+
+fn security() -> Vec<BoxedStrategy<CsmsCall>> {
+    let root = || select(vec![RootUse::CentralSystem, RootUse::Manufacturer]);
+    let calls = vec![
+        text(10_000).prop_map(|chain| SecurityCall::CertificateSigned { chain }).boxed(),
+        (root(), text(5500))
+            .prop_map(|(root, certificate)| SecurityCall::InstallCertificate { root, certificate })
+            .boxed(),
+        certificate_hash().prop_map(SecurityCall::DeleteCertificate).boxed(),
+        root().prop_map(|root| SecurityCall::GetInstalledCertificateIds { root }).boxed(),
+        (select(ExtendedTrigger::ALL), option::of(any::<u16>()))
+            .prop_map(|(message, connector)| SecurityCall::ExtendedTrigger { message, connector })
+            .boxed(),
+    ];
+    calls.into_iter().map(|call| call.prop_map(CsmsCall::Security).boxed()).collect()
 }
 
 fn others() -> Vec<BoxedStrategy<CsmsCall>> {
@@ -111,6 +128,7 @@ fn answers(out: &mut Lines) -> anyhow::Result<()> {
     out.many(to, option::of(tag_info()), |info| {
         Some(("StopTransaction", reply::stop_transaction(info.as_ref())))
     })?;
+    out.many(to, any::<bool>(), |accepted| Some(("SignCertificate", reply::sign_certificate(accepted))))?;
     for action in EMPTY {
         out.many(to, Just(()), |()| Some((action, reply::empty())))?;
     }
@@ -118,13 +136,14 @@ fn answers(out: &mut Lines) -> anyhow::Result<()> {
 }
 
 /// The messages whose answer says nothing.
-const EMPTY: [&str; 6] = [
+const EMPTY: [&str; 7] = [
     "MeterValues",
     "StatusNotification",
     "DiagnosticsStatusNotification",
     "FirmwareStatusNotification",
     "LogStatusNotification",
     "SignedFirmwareStatusNotification",
+    "SecurityEventNotification",
 ];
 
 fn tag_info() -> impl Strategy<Value = TagInfo> {

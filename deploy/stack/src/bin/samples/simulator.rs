@@ -132,6 +132,7 @@ fn confirmation() -> impl Strategy<Value = Confirmation> {
     let told = (option::of(composite()), option::of(text(255)), option::of(any::<i32>()));
     (verdict, option::of(text(600)), keys, unknown, told).prop_map(
         |(verdict, data, configuration, unknown_keys, (schedule, file_name, list_version))| Confirmation {
+            certificates: Vec::new(),
             file_name,
             list_version,
             verdict: Some(verdict),

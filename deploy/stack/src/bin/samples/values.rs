@@ -3,11 +3,13 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use shared::id::{EvseNo, SessionId};
 use shared::model::charging::{
     ChargingKind, ChargingPeriod, ChargingProfile, ChargingPurpose, ChargingSchedule, CompositeSchedule,
     ProfileFilter, PurposeKind, RateUnit,
 };
+use shared::model::security::{CertificateHash, HashAlgorithm};
 use shared::units::{Timestamp, Wh};
 
 /// A text around a limit of `longest` characters, often at it and sometimes beyond.
@@ -89,4 +91,11 @@ pub(crate) fn filter() -> BoxedStrategy<ProfileFilter> {
 
 pub(crate) fn unit() -> BoxedStrategy<RateUnit> {
     prop_oneof![Just(RateUnit::Amperes), Just(RateUnit::Watts)].boxed()
+}
+
+pub(crate) fn certificate_hash() -> impl Strategy<Value = CertificateHash> {
+    let algorithm = select(vec![HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512]);
+    (algorithm, text(128), text(128), text(40)).prop_map(|(algorithm, issuer_name, issuer_key, serial)| {
+        CertificateHash { algorithm, issuer_name, issuer_key, serial }
+    })
 }
