@@ -41,12 +41,16 @@ pub struct Opened {
 ///
 /// # Errors
 /// When an address is in use or none at all is wanted, or the certificate cannot be made or read.
-pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> anyhow::Result<Opened> {
+pub fn open(
+    config: &Config,
+    authority: &Arc<Authority>,
+    clock: &Arc<Clock>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Opened> {
     let tls = &config.tls;
     let (mut doors, mut files) = (Vec::new(), None);
     if !tls.listen.is_empty() || !tls.mutual_listen.is_empty() || !config.files.tls_listen.is_empty() {
-        let authority = Authority::open(&config.data_dir, clock.now())?;
-        let shown = Shown::new(certificate(tls, &authority, clock)?);
+        let shown = Shown::new(certificate(tls, authority, clock)?);
         if !tls.listen.is_empty() {
             doors.push(at("tls", &tls.listen, Door::tls(&shown))?);
         }
@@ -54,7 +58,7 @@ pub fn open(config: &Config, clock: &Arc<Clock>, stop: &CancellationToken) -> an
             doors.push(at("mutual_tls", &tls.mutual_listen, Door::mutual(&shown, authority.certificate())?)?);
         }
         files = Some(door::acceptor(&shown));
-        let (tls, clock) = (tls.clone(), clock.clone());
+        let (tls, authority, clock) = (tls.clone(), authority.clone(), clock.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(look_after(tls, authority, shown, clock)));
     }
     if !config.ocpp.listen.is_empty() {
@@ -76,13 +80,18 @@ fn at(name: &'static str, address: &str, door: Door) -> anyhow::Result<Open> {
 }
 
 impl Open {
+    /// The OCPP security profile.
+    pub fn profile(&self) -> u8 {
+        self.door.profile()
+    }
+
     /// Lets stations in until `stop`.
     pub fn serve(self, server: Arc<Server>, stop: CancellationToken) {
         tokio::spawn(server::serve(server, self.door, self.listener, stop));
     }
 }
 
-async fn look_after(tls: Tls, authority: Authority, shown: Arc<Shown>, clock: Arc<Clock>) {
+async fn look_after(tls: Tls, authority: Arc<Authority>, shown: Arc<Shown>, clock: Arc<Clock>) {
     loop {
         tokio::time::sleep(LOOK_AFTER).await;
         match certificate(&tls, &authority, &clock) {

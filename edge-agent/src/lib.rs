@@ -22,6 +22,7 @@ pub mod site;
 pub mod store;
 pub mod sync;
 pub mod tls;
+pub mod workshop;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,8 +46,10 @@ use ocpp::credentials::Directory;
 use ocpp::link::Settings;
 use ocpp::server::Server;
 use ocpp::visitors;
+use pki::Authority;
 use site::{Links, Message, Site};
 use store::{Opened, Store};
+use workshop::Workshop;
 
 /// How long the last commits may take when the agent stops.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -67,7 +70,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let (results, fast_path) = mpsc::channel(64);
     let (documents, held) = watch::channel(Vec::new());
     let (online, is_online) = watch::channel(false);
+    let authority = Arc::new(Authority::open(&config.data_dir, clock.now())?);
+    let doors::Opened { doors, files: acceptor } = doors::open(&config, &authority, &clock, &stop)?;
     let mut core = Core::new(Box::new(clock::uuid_at), restored);
+    // Stations that are told to trust the authority shall find it behind what the doors show.
+    let shown = config.tls.certificate.is_none();
+    let pem = if shown { authority.pem().to_owned() } else { String::new() };
+    core.set_doors(doors.iter().map(|door| (door.profile(), door.address.port())).collect(), pem);
     core.set_patience_with_files(Duration::from_mins(config.files.stalled_minutes.into()));
     directory.replace(core.directory());
     directory.open(core.gate());
@@ -81,13 +90,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         documents,
         links: Links::default(),
         files: to_files,
+        workshop: Workshop { authority },
+        made: Vec::new(),
         unasked: Vec::new(),
         installers: Vec::new(),
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
 
-    let doors::Opened { doors, files: acceptor } = doors::open(&config, &clock, &stop)?;
     let setting = files::Setting {
         config: &config.files,
         sync: &config.sync,

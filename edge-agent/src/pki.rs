@@ -8,22 +8,28 @@
 //! begins in 2020, because a charger's clock may be years late after a power cut. The keys are ECDSA P-256; where a charger
 //! wants RSA, the configuration names a certificate of one's own.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SerialNumber,
+    date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use shared::id::StationId;
+use shared::model::security::StationCertificate;
 use shared::units::Timestamp;
+use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo};
+use x509_parser::public_key::PublicKey;
 
 /// Years that the authority is good for: longer than the chargers.
 const AUTHORITY_YEARS: i32 = 30;
@@ -44,12 +50,44 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// What became of a charger's request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The chain in PEM, for CertificateSigned.
+    pub chain: String,
+    /// What it is.
+    pub certificate: StationCertificate,
+}
+
 /// Why a charger's request is not signed.
 #[derive(Debug, thiserror::Error)]
 pub enum CsrRefused {
     /// It is no request, or its signature is wrong.
     #[error("the certificate signing request cannot be used: {0}")]
     Unusable(#[from] rcgen::Error),
+    /// Its key is too weak, or of a kind that is not known (A00.FR.501 to 503).
+    #[error(
+        "the certificate signing request's key is not good enough: RSA from 2048 bits, or ECDSA from 256"
+    )]
+    Weak,
+}
+
+/// Is a request, in PEM, worth signing?
+///
+/// # Errors
+/// See [`CsrRefused`].
+pub fn check_request(pem: &str) -> Result<(), CsrRefused> {
+    let request = CertificateSigningRequestParams::from_pem(pem)?;
+    let info = request.public_key.subject_public_key_info();
+    let Ok((_, info)) = SubjectPublicKeyInfo::from_der(&info) else { return Err(CsrRefused::Weak) };
+    let strong = match info.parsed() {
+        Ok(PublicKey::RSA(key)) => key.key_size() >= 2048,
+        Ok(PublicKey::EC(point)) => point.key_size() >= 256,
+        // What else can have signed the request is Ed25519.
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    if strong { Ok(()) } else { Err(CsrRefused::Weak) }
 }
 
 impl Authority {
@@ -108,20 +146,51 @@ impl Authority {
     }
 
     /// Signs what a charger asks for, as a client certificate of that charger and nothing else, whatever it wrote into the
-    /// request. Returns the chain in PEM, for CertificateSigned.
+    /// request.
     ///
     /// # Errors
     /// See [`CsrRefused`].
-    pub fn sign(&self, station: &StationId, csr: &str, now: Timestamp) -> Result<String, CsrRefused> {
+    pub fn sign(&self, station: &StationId, csr: &str, now: Timestamp) -> Result<Signed, CsrRefused> {
+        check_request(csr)?;
         let mut request = CertificateSigningRequestParams::from_pem(csr)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = name_of(station.as_str());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.serial_number = Some(SerialNumber::from_slice(&serial()));
         set_validity(&mut params, now, STATION_YEARS);
+        params.not_before += later_begins_later(now);
+        let certificate = StationCertificate {
+            serial: params.serial_number.as_ref().map(|it| hex(it.as_ref())).unwrap_or_default(),
+            not_before: Timestamp(params.not_before.unix_timestamp() * 1000),
+            not_after: Timestamp(params.not_after.unix_timestamp() * 1000),
+        };
         request.params = params;
-        Ok(request.signed_by(&self.issuer)?.pem())
+        Ok(Signed { chain: request.signed_by(&self.issuer)?.pem(), certificate })
     }
+}
+
+/// Chargers take the certificate that begins last for the newest (A02.FR.09). All begin long ago, for the sake of wrong
+/// clocks: one that is issued a year later begins 36 days later.
+fn later_begins_later(now: Timestamp) -> Duration {
+    let since_built = now.0.saturating_sub(i64::from(2020 - 1970) * YEAR_MS).max(0);
+    Duration::from_secs(since_built.unsigned_abs() / 10_000)
+}
+
+/// Sixteen random bytes that are a positive number without a leading zero.
+fn serial() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    bytes
+}
+
+/// Bytes in hexadecimal, as certificates' serial numbers are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The certificate of a data folder's authority.
@@ -189,7 +258,7 @@ fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use rcgen::SanType;
-    use x509_parser::prelude::{FromDer as _, X509Certificate};
+    use x509_parser::prelude::X509Certificate;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -218,8 +287,8 @@ mod tests {
         let csr = greedy.serialize_request(&key).unwrap().pem().unwrap();
 
         let station = StationId::new("CP1").unwrap();
-        let pem = authority.sign(&station, &csr, NOW).unwrap();
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let signed = authority.sign(&station, &csr, NOW).unwrap();
+        let der = CertificateDer::from_pem_slice(signed.chain.as_bytes()).unwrap();
         let (_, certificate) = X509Certificate::from_der(&der).unwrap();
         assert_eq!(certificate.subject().iter_common_name().next().unwrap().as_str(), Ok("CP1"));
         assert!(!certificate.is_ca() && certificate.subject_alternative_name().unwrap().is_none());
@@ -229,7 +298,25 @@ mod tests {
         let (_, ca) = X509Certificate::from_der(ca).unwrap();
         certificate.verify_signature(Some(ca.public_key())).unwrap();
 
-        assert!(authority.sign(&station, "no request", NOW).is_err());
+        assert_eq!(hex(certificate.raw_serial()), signed.certificate.serial);
+        let validity = certificate.validity();
+        assert_eq!(validity.not_before.timestamp() * 1000, signed.certificate.not_before.0);
+        assert_eq!(validity.not_after.timestamp() * 1000, signed.certificate.not_after.0);
+
+        assert!(matches!(check_request("no request"), Err(CsrRefused::Unusable(_))));
+    }
+
+    #[test]
+    fn a_later_certificate_is_the_newer_one_to_a_charger_though_all_begin_long_ago() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open(dir.path(), NOW).unwrap();
+        let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
+        let csr = csr.pem().unwrap();
+        let at = |now| authority.sign(&StationId::new("CP1").unwrap(), &csr, now).unwrap().certificate;
+        let (first, second) = (at(NOW), at(NOW.plus_millis(60_000)));
+        assert!(first.not_before < second.not_before && second.not_before < Timestamp(1_650_000_000_000));
+        assert!(first.not_after > NOW.plus_millis(YEAR_MS) && first.serial != second.serial);
+        assert!(at(Timestamp(0)).not_before < first.not_before);
     }
 
     #[test]

@@ -12,17 +12,21 @@ use metrics::{counter, gauge, histogram};
 use shared::id::{CommandId, StationId};
 use shared::model::CommandResult;
 use shared::model::command::Outcome;
-use shared::model::document::{DocumentVersion, StationsDoc};
+use shared::model::document::DocumentVersion;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::core::{AskEnd, Core, Effects, Input, InstallerAct, LinkId, Send, StationFact, Visitor, Write};
+use crate::core::{
+    Arrival, AskEnd, Core, Effects, Input, InstallerAct, LinkId, Made, Passes, Send, StationFact, Visitor,
+    Write,
+};
 use crate::files;
 use crate::local::Snapshot;
 use crate::ocpp::credentials::Directory;
 use crate::ocpp::link::Order;
 use crate::store::{RawMessage, Stamp, Store, StoreFailed};
+use crate::workshop::Workshop;
 
 /// Inputs that may wait. When full, connections wait, and then the stations at their sockets.
 pub const INBOX: usize = 4096;
@@ -46,10 +50,8 @@ pub enum Message {
         station: StationId,
         /// The connection.
         link: LinkId,
-        /// Through which door: the OCPP security profile.
-        profile: u8,
-        /// Our address that it came to.
-        reached_at: IpAddr,
+        /// Through which door, and with what.
+        arrival: Arrival,
         /// Nobody knows it: it waits for a decision.
         visitor: Option<Visitor>,
         /// How to reach it.
@@ -91,6 +93,10 @@ pub struct Site {
     pub links: Links,
     /// What stations fetch and bring.
     pub files: mpsc::Sender<files::Job>,
+    /// Makes what stations' security needs.
+    pub workshop: Workshop,
+    /// What it made.
+    pub made: Vec<(StationId, Made)>,
     /// Commands that could not be put to their station.
     pub unasked: Vec<CommandId>,
     /// Installers who wait for the commit of what they decided.
@@ -144,7 +150,17 @@ impl Site {
                 () = self.stop.cancelled() => return self.finish(inbox).await,
             }
             self.end_unasked().await?;
+            self.hand_over().await?;
         }
+    }
+
+    /// Gives the core what was made for it.
+    async fn hand_over(&mut self) -> Result<(), StoreFailed> {
+        while let Some((station, made)) = self.made.pop() {
+            let effects = self.core.handle(self.clock.now(), Input::Made { station, made });
+            self.perform(effects, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// What was received is still decided, committed and answered; then the connections are let go.
@@ -186,8 +202,8 @@ impl Site {
                 self.recall(&input).await;
                 input
             }
-            Message::LinkUp { station, link, profile, reached_at, visitor, orders } => {
-                return self.link_up(station, Current { link, profile, reached_at }, visitor, orders);
+            Message::LinkUp { station, link, arrival, visitor, orders } => {
+                return self.link_up(station, link, arrival, visitor, orders);
             }
             Message::LinkDown { station, link } => self.link_down(station, link),
             Message::Installer { act, done } => match self.core.objection(&act) {
@@ -223,11 +239,12 @@ impl Site {
     fn link_up(
         &mut self,
         station: StationId,
-        current: Current,
+        link: LinkId,
+        arrival: Arrival,
         visitor: Option<Visitor>,
         orders: mpsc::Sender<Order>,
     ) -> Effects {
-        let link = current.link;
+        let current = Current { link, profile: arrival.profile, reached_at: arrival.reached_at };
         self.links.orders.insert(link, orders);
         if let Some(old) = self.links.current.insert(station.clone(), current)
             && let Some(old) = self.links.orders.remove(&old.link)
@@ -235,8 +252,13 @@ impl Site {
             counter!("edge_links_displaced_total").increment(1);
             let _ = old.try_send(Order::Displaced);
         }
+        let now = self.clock.now();
+        let mut effects = self.core.handle(now, Input::Arrived { station: station.clone(), arrival });
         let fact = visitor.map_or(StationFact::Connected, StationFact::ConnectedPending);
-        self.core.handle(self.clock.now(), Input::Station { station, link, call: None, fact })
+        let connected = self.core.handle(now, Input::Station { station, link, call: None, fact });
+        effects.writes.extend(connected.writes);
+        effects.sends.extend(connected.sends);
+        effects
     }
 
     fn link_down(&mut self, station: StationId, link: LinkId) -> Input {
@@ -280,6 +302,10 @@ impl Site {
             // There are no more jobs of these kinds than room for them: a place is opened and closed once.
             Send::Serve(errand) => drop(self.files.try_send(files::Job::Serve(errand))),
             Send::Close(command) => drop(self.files.try_send(files::Job::Close(command))),
+            Send::Make { station, what } => {
+                let made = self.workshop.make(&station, what, self.clock.now());
+                self.made.push((station, made));
+            }
             Send::Gate(gate) => self.directory.open(gate),
             Send::HangUp { link, reason } => self.order(link, Order::Close(reason)),
         }
@@ -305,7 +331,7 @@ impl Site {
         Ok(())
     }
 
-    fn announce(&self, stations: StationsDoc) {
+    fn announce(&self, stations: Passes) {
         tracing::info!(stations = stations.stations.len(), "the list of stations was renewed");
         self.directory.replace(stations);
     }
@@ -359,6 +385,7 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::DecidedHere(_)
         | Write::Settings(_)
         | Write::SettingsMemory(..)
+        | Write::SecurityMemory(..)
         | Write::Finding(_)
         | Write::Suggested(_) => true,
     };

@@ -105,6 +105,41 @@ pub struct Gate {
     pub rejected: HashSet<StationId>,
 }
 
+/// Who may connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passes {
+    /// The site's time zone (IANA name).
+    pub timezone: String,
+    /// The stations.
+    pub stations: Vec<Pass>,
+}
+
+/// A station that may connect, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// The station as the list has it.
+    pub entry: StationEntry,
+    /// What its password may be verified against besides.
+    pub candidates: Vec<String>,
+    /// The lowest security profile by which it may come.
+    pub minimum: u8,
+    /// The serial numbers of its certificates that are good no more.
+    pub superseded: BTreeSet<String>,
+}
+
+impl From<StationEntry> for Pass {
+    fn from(entry: StationEntry) -> Self {
+        Pass { entry, candidates: Vec::new(), minimum: 0, superseded: BTreeSet::new() }
+    }
+}
+
+impl From<StationsDoc> for Passes {
+    fn from(document: StationsDoc) -> Self {
+        let stations = document.stations.into_iter().map(Pass::from).collect();
+        Passes { timezone: document.timezone, stations }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     listed: HashMap<StationId, StationEntry>,
@@ -133,7 +168,7 @@ impl Admission {
         self.wanted = document;
     }
 
-    fn credential(&self, station: &StationId) -> Option<&String> {
+    pub(super) fn credential(&self, station: &StationId) -> Option<&String> {
         self.listed.get(station).map(|it| &it.credential).or_else(|| self.here.adopted.get(station))
     }
 
@@ -159,7 +194,7 @@ impl Admission {
 
 impl Core {
     /// The stations that may connect, whoever took them on.
-    pub fn directory(&self) -> StationsDoc {
+    pub fn directory(&self) -> Passes {
         let entry = |(station, credential): (&StationId, &String)| StationEntry {
             station: station.clone(),
             credential: credential.clone(),
@@ -168,7 +203,21 @@ impl Core {
         };
         let adopted = self.admission.here.adopted.iter().map(entry);
         let all = adopted.chain(self.admission.listed.values().cloned());
-        StationsDoc { timezone: self.admission.timezone.clone(), stations: all.collect() }
+        let stations = all.map(|entry| self.pass(entry)).collect();
+        Passes { timezone: self.admission.timezone.clone(), stations }
+    }
+
+    fn pass(&self, mut entry: StationEntry) -> Pass {
+        let Some(memory) = self.security.memory(&entry.station) else { return entry.into() };
+        if let Some(rotated) = memory.credential() {
+            entry.credential = rotated.to_owned();
+        }
+        Pass {
+            entry,
+            candidates: memory.candidates().to_vec(),
+            minimum: memory.minimum(),
+            superseded: memory.superseded().clone(),
+        }
     }
 
     /// Whom the doors let in besides.

@@ -67,6 +67,7 @@ impl Core {
             | Ask::RemoteStop(_)
             | Ask::UpdateFirmware { .. }
             | Ask::RequestLog { .. }
+            | Ask::DeliverCertificate { .. }
             | Ask::SendLocalList { .. } => ask,
         }
     }

@@ -56,24 +56,23 @@ impl Core {
             return self.finish(command, offline, fx);
         };
         fx.writes.push(Write::Command { command: command.clone(), result: None });
-        if self.begin_errand(now, &command, fx) {
-            self.commands.insert(command.id, CommandState::Open(command));
-            return;
-        }
+        self.commands.insert(command.id, CommandState::Open(command.clone()));
         if command.body == CommandBody::SendLocalList {
-            self.commands.insert(command.id, CommandState::Open(command.clone()));
             return self.order_list(now, &command, fx);
+        }
+        if self.begin_errand(now, &command, fx) || self.order_security(now, &command, fx) {
+            return;
         }
         self.reserving(now, &command, fx);
         let ask = self.suited(now, &command.station, ask);
         fx.sends.push(Send::Ask { link, command: command.id, ask });
         self.grant(now, &command);
-        self.commands.insert(command.id, CommandState::Open(command));
     }
 
     /// What to ask the station for, or why not to.
     fn ask_of(&self, now: Timestamp, command: &Command) -> Result<Ask, (Outcome, &'static str)> {
-        if let Some(objection) = self.objection_by_standing(command) {
+        let objection = self.objection_by_standing(command).or_else(|| self.objection_by_security(command));
+        if let Some(objection) = objection {
             return Err((Outcome::Rejected, objection));
         }
         let objection = match &command.body {
@@ -120,7 +119,7 @@ impl Core {
                 Some((Outcome::NotSupported, "the gateway answers that without its stations"))
             }
         };
-        objection.map_or_else(|| Ok(Ask::Command(command.body.clone())), Err)
+        objection.map_or_else(|| Ok(Ask::Command(self.root_to_install(command.body.clone()))), Err)
     }
 
     /// A station that waits is asked for no charge (1.6 §4.2), and one that nobody has adopted only for its settings.
@@ -154,7 +153,7 @@ impl Core {
         if let Some(station) = self.settings.answers(id) {
             return self.settings_answered(now, &station, end, fx);
         }
-        if self.list_asked(now, id, &end, fx) {
+        if self.list_asked(now, id, &end, fx) || self.security_asked(now, id, &end, fx) {
             return;
         }
         let Some(CommandState::Open(command)) = self.commands.get(&id) else { return };
@@ -177,6 +176,30 @@ impl Core {
         let AskEnd { outcome, detail, told } = end;
         let result = CommandResult { id, outcome, detail, told, at: now };
         self.finish(command, result, fx);
+    }
+
+    /// The end of an order, if somebody gave one.
+    pub(super) fn end_order(
+        &mut self,
+        now: Timestamp,
+        ordered: Option<CommandId>,
+        outcome: Outcome,
+        detail: &str,
+        fx: &mut Effects,
+    ) {
+        if let Some(command) = ordered.and_then(|id| self.open_command(id)) {
+            let result = CommandResult::plain(command.id, outcome, detail, now);
+            self.finish(command, result, fx);
+        }
+    }
+
+    /// The orders about a station's security that have not ended.
+    pub(super) fn orders_about_security(&self, station: &StationId) -> Vec<Command> {
+        let about = |body: &CommandBody| {
+            matches!(body, CommandBody::RotatePassword { .. } | CommandBody::RaiseProfile(_))
+        };
+        let asked = self.asked_commands().into_iter();
+        asked.filter(|command| command.station == *station && about(&command.body)).collect()
     }
 
     /// A command that has not ended.
@@ -215,6 +238,7 @@ impl Core {
             self.not_reserved(result.at, &command.station, wanted.id, result.outcome, fx);
         }
         self.errand_answered(&command, &result, fx);
+        self.security_ended(&result);
         fx.event(match command.origin {
             Origin::Cloud => Event::CommandFinished(result.clone()),
             Origin::Installer => {
@@ -321,6 +345,8 @@ impl Core {
                 // What it is about may have ended meanwhile.
                 match self.ask_of(now, &command) {
                     Ok(_) if command.body == CommandBody::SendLocalList => self.order_list(now, &command, fx),
+                    Ok(_) if self.is_under_way(command.id) => {}
+                    Ok(_) if self.order_security(now, &command, fx) => {}
                     Ok(ask) => {
                         let ask = self.suited(now, station, ask);
                         fx.sends.push(Send::Ask { link, command: command.id, ask });

@@ -3,23 +3,24 @@
 use shared::id::{CommandId, EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::charging::ChargingProfile;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told};
-use shared::model::document::StationsDoc;
 use shared::model::event::{Event, SecurityNoticed, StatusChanged};
 use shared::model::file::{FirmwareUpdate, LogRequest, ReceivedFile};
 use shared::model::finding::FindingNoted;
 use shared::model::onboarding::StationKnocked;
 use shared::model::quirks::QuirkSuggested;
+use shared::model::security::SecurityReported;
 use shared::model::session::StopReason;
 use shared::model::settings::SettingsRead;
 use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::Document;
 use shared::units::{Timestamp, Wh};
 
-use super::admission::{DecidedHere, Gate, InstallerAct, Standing, Visitor};
+use super::admission::{DecidedHere, Gate, InstallerAct, Passes, Standing, Visitor};
 use super::errand::{Errand, Slot, State as FileState};
 use super::findings::Odd;
 use super::local_list::{HeldList, ListLine};
 use super::reservation::Held;
+use super::security::{Arrival, Made, Making, SecurityMemory};
 use super::sessions::RunningSession;
 use super::settings::SettingsMemory;
 use super::suspicion::Suspicion;
@@ -37,6 +38,20 @@ pub struct CallId(pub u64);
 pub enum Input {
     /// The agent has just started with the restored state.
     Restarted,
+    /// A station is at the door; that it is connected is said next.
+    Arrived {
+        /// Who.
+        station: StationId,
+        /// How.
+        arrival: Arrival,
+    },
+    /// What a station's security needs was made, or cannot be.
+    Made {
+        /// For whom.
+        station: StationId,
+        /// What.
+        made: Made,
+    },
     /// A station said or did something.
     Station {
         /// Who.
@@ -132,6 +147,13 @@ pub enum StationFact {
     },
     /// A session ended.
     Stop(StopFact),
+    /// It reports something of its security.
+    SecurityReported(SecurityReported),
+    /// It wants a certificate.
+    CertificateWanted {
+        /// Its request in PEM, or why that cannot be signed.
+        request: Result<String, String>,
+    },
     /// How far it is with a file.
     FileStatus {
         /// With what, and how far.
@@ -211,6 +233,8 @@ pub enum Reply {
     },
     /// The session's end is kept; the status of the token that stopped it, if there was one.
     Stopped(Option<AuthStatus>),
+    /// The certificate that it wants is on its way, or is not.
+    Signing(bool),
     /// Heard.
     Acknowledged,
 }
@@ -248,6 +272,11 @@ pub enum Ask {
         full: bool,
         /// What changes.
         lines: Vec<ListLine>,
+    },
+    /// Take the certificate that it wanted.
+    DeliverCertificate {
+        /// Its chain in PEM.
+        chain: String,
     },
     /// Bring a log.
     RequestLog {
@@ -309,6 +338,7 @@ impl Effects {
             | Write::DecidedHere(_)
             | Write::Settings(_)
             | Write::SettingsMemory(..)
+            | Write::SecurityMemory(..)
             | Write::CommandWaits(_)
             | Write::LocalList(_)
             | Write::Finding(_)
@@ -353,6 +383,8 @@ pub enum Write {
     Settings(SettingsRead),
     /// What is remembered of a station's settings.
     SettingsMemory(StationId, Box<SettingsMemory>),
+    /// What is remembered of a station's security.
+    SecurityMemory(StationId, Box<SecurityMemory>),
     /// How often something odd was met by now.
     Finding(Box<FindingNoted>),
     /// A peculiarity that the cloud is told of.
@@ -383,7 +415,14 @@ pub enum Send {
     /// A command's end, for the fast path to the cloud.
     Result(CommandResult),
     /// Who may connect from now on.
-    Directory(StationsDoc),
+    Directory(Passes),
+    /// Make what a station's security needs; [`Input::Made`] tells of it.
+    Make {
+        /// For whom.
+        station: StationId,
+        /// What.
+        what: Making,
+    },
     /// Make an errand's place ready; [`Input::Prepared`] tells of it.
     Prepare(Box<Errand>),
     /// Keep an errand's place open that was ready before a restart.
@@ -420,6 +459,8 @@ pub struct Restored {
     pub decided_here: DecidedHere,
     /// What is remembered of stations' settings.
     pub settings: Vec<(StationId, SettingsMemory)>,
+    /// What is remembered of stations' security.
+    pub security: Vec<(StationId, SecurityMemory)>,
     /// Stations' lists of tokens.
     pub lists: Vec<HeldList>,
     /// What was odd about stations' words.

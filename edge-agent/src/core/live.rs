@@ -103,6 +103,7 @@ impl Core {
     ) -> Reply {
         if let Some(known) = self.stations.get_mut(station).filter(|known| known.link == Some(link)) {
             (known.link, known.booted_at) = (None, None);
+            self.security_left(station);
             self.suspect_restart(now, station, fx);
             self.visit_ends(now, station, link, fx);
             if self.visitor_left(station) {

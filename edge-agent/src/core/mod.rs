@@ -16,6 +16,7 @@ mod knocks;
 mod live;
 mod local_list;
 mod reservation;
+mod security;
 mod session;
 mod sessions;
 mod settings;
@@ -37,7 +38,7 @@ use shared::model::event::{DocumentApplied, Event};
 use shared::sync::Document;
 use shared::units::Timestamp;
 
-pub use admission::{DecidedHere, Gate, InstallerAct, Pending, Standing, Visitor};
+pub use admission::{DecidedHere, Gate, InstallerAct, Pass, Passes, Pending, Standing, Visitor};
 pub use authorize::Tokens;
 pub use errand::{Errand, Slot, State as FileState, Step, Work};
 pub use findings::Odd;
@@ -48,6 +49,7 @@ pub use input::{
 pub use live::{Connector, Station};
 pub use local_list::{HeldList, ListLine, ListSupport};
 pub use reservation::{Held, Keeper};
+pub use security::{Arrival, Made, Making, Secret, SecurityMemory};
 pub use sessions::{Recall, RunningSession, Sessions, StartKey};
 pub use settings::SettingsMemory;
 pub use suspicion::Suspicion;
@@ -81,6 +83,7 @@ pub struct Core {
     documents: HashMap<String, DocumentVersion>,
     admission: admission::Admission,
     settings: settings::Settings,
+    security: security::Security,
     /// When which station is looked after next.
     agenda: BTreeSet<(Timestamp, StationId)>,
 }
@@ -116,6 +119,7 @@ impl Core {
             documents: HashMap::new(),
             admission: admission::Admission::new(restored.decided_here),
             settings: settings::Settings::new(restored.settings),
+            security: security::Security::new(restored.security),
             agenda: BTreeSet::new(),
         };
         for document in restored.documents {
@@ -139,6 +143,8 @@ impl Core {
                 self.end_interrupted_commands(now, &mut fx);
                 self.reopen_places(&mut fx);
             }
+            Input::Arrived { station, arrival } => self.arrived(now, &station, arrival, &mut fx),
+            Input::Made { station, made } => self.security_made(now, &station, made, &mut fx),
             Input::Station { station, link, call, fact } => {
                 self.station_fact(now, station, link, call, fact, &mut fx)
             }
@@ -148,7 +154,7 @@ impl Core {
             Input::Received { log, station, file } => self.received(now, log, station, file, &mut fx),
             Input::Document(document) => self.document(now, document, &mut fx),
             Input::Tick => self.tick(now, &mut fx),
-            Input::Noticed(notice) => fx.event(Event::SecurityNoticed(notice)),
+            Input::Noticed(notice) => self.noticed(notice, &mut fx),
             Input::Odd { station, odd } => self.odd(now, &station, odd, &mut fx),
             Input::Suspected { station, suspicion } => self.suspect(now, &station, suspicion, &mut fx),
             Input::Knocked(knock) => self.knocked(knock, &mut fx),
@@ -166,6 +172,7 @@ impl Core {
             self.next_reservation_deadline(),
             self.next_errand_deadline(),
             self.next_visit_deadline(),
+            self.next_security_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -181,6 +188,7 @@ impl Core {
         self.expire_reservations(now, fx);
         self.expire_errands(now, fx);
         self.look_after_stations(now, fx);
+        self.expire_security(now, fx);
     }
 
     fn station_fact(
@@ -211,6 +219,11 @@ impl Core {
                 Reply::Acknowledged
             }
             StationFact::Stop(stop) => self.stop(now, &station, stop, fx),
+            StationFact::SecurityReported(report) => {
+                self.security_reported(&station, report, fx);
+                Reply::Acknowledged
+            }
+            StationFact::CertificateWanted { request } => self.certificate_wanted(now, &station, request, fx),
             StationFact::FileStatus { state, request } => {
                 self.file_status(now, &station, state, request, fx);
                 Reply::Acknowledged
@@ -236,6 +249,7 @@ impl Core {
         let tokens = matches!(document.body, DocumentBody::Tokens(_) | DocumentBody::PublicTokens(_));
         self.adopt(document);
         if decides {
+            self.security_listed(fx);
             self.admission_changed(now, fx);
         }
         if wants {

@@ -163,6 +163,8 @@ impl Core {
             }
             StationFact::Connected
             | StationFact::FileStatus { .. }
+            | StationFact::SecurityReported(_)
+            | StationFact::CertificateWanted { .. }
             | StationFact::ConnectedPending(_)
             | StationFact::ClockMeasured(_)
             | StationFact::Disconnected

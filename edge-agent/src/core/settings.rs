@@ -23,6 +23,7 @@ use shared::units::Timestamp;
 use self::work::{Step, Work};
 use super::ListSupport;
 use super::admission::Standing;
+use super::security::objection_to_writing;
 use super::{Ask, AskEnd, Core, Effects, Send, Write};
 
 /// Settings in one record.
@@ -63,6 +64,14 @@ impl Settings {
         self.wanted = document;
     }
 
+    /// What is wanted of a station, but for what has its own orders: a password or a profile that is written like any other
+    /// setting would lock the station out.
+    fn wanted_of(&self, station: &StationId) -> Vec<WantedSetting> {
+        let mut wanted = self.wanted.of(station);
+        wanted.retain(|it| objection_to_writing(&it.key).is_none());
+        wanted
+    }
+
     /// Is this the answer to a question of ours? Then whose.
     pub(super) fn answers(&mut self, command: CommandId) -> Option<StationId> {
         self.questions.remove(&command)
@@ -97,8 +106,8 @@ impl Core {
         let pending = self.standing(station) == Standing::Pending;
         let firmware = self.stations.get(station).and_then(|it| it.info.as_ref()?.firmware.clone());
         let at_once = self.quirks(station).configuration_keys;
+        let wanted = self.settings.wanted_of(station);
         let memory = self.settings.memory.entry(station.clone()).or_default();
-        let wanted = self.settings.wanted.of(station);
         let work = if pending || !memory.read || firmware.is_some() && memory.firmware != firmware {
             Work::whole(wanted, pending, at_once)
         } else if memory.applied != wanted {
@@ -206,7 +215,7 @@ impl Core {
             fx.event(Event::SettingsApplied(SettingsApplied { station: station.clone(), outcomes, at: now }));
         }
         // Something else may have been wanted meanwhile.
-        if self.settings.memory.get(station).is_some_and(|it| it.applied != self.settings.wanted.of(station))
+        if self.settings.memory.get(station).is_some_and(|it| it.applied != self.settings.wanted_of(station))
         {
             self.begin_settings(now, station, fx);
         }

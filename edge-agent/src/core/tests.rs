@@ -4,6 +4,7 @@ mod admission;
 mod files;
 mod local_list;
 mod reservations;
+mod security;
 mod settings;
 mod visits;
 
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 use shared::id::{CommandId, EvseNo, StationId, StationTxRef, TariffId};
 use shared::model::command::{Command, CommandBody, Origin, Outcome};
 use shared::model::document::{DocumentBody, PublicTokensDoc, TariffAssignment, TariffsDoc, TokensDoc};
-use shared::model::event::Event;
+use shared::model::event::{Event, SecurityNoticed};
 use shared::model::session::{SessionFlag, StopReason};
 use shared::model::token::{AuthorisedBy, TokenEntry};
 use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
@@ -70,6 +71,7 @@ fn say(core: &mut Core, now: Timestamp, fact: StationFact) -> (Option<Reply>, Ve
         | Send::Serve(_)
         | Send::Close(_)
         | Send::Gate(_)
+        | Send::Make { .. }
         | Send::HangUp { .. } => None,
     });
     let counted = |event: &&Event| !matches!(event, Event::FindingNoted(_));

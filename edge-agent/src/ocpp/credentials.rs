@@ -4,7 +4,7 @@
 //! when a thousand stations reconnect at once: what was verified once is remembered in memory as a keyed hash, hashing is
 //! limited to a few at a time, and an address that fails too often is refused unheard (SECURITY S2, CWE-307).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,14 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use shared::id::StationId;
-use shared::model::document::{StationEntry, StationsDoc};
 use shared::units::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
 use super::habits::Habits;
 use super::password;
-use crate::core::Gate;
+use crate::core::{Gate, Pass, Passes};
 
 /// argon2 runs so many times at once at most.
 const HASHING: usize = 2;
@@ -34,7 +33,12 @@ const SHOWN: usize = 64;
 
 /// A station of the directory.
 struct Known {
-    credential: Arc<str>,
+    /// What its password may be verified against: the first is the usual one.
+    credentials: Arc<[Arc<str>]>,
+    /// The lowest security profile by which it may come.
+    minimum: u8,
+    /// The serial numbers of its certificates that are good no more.
+    superseded: BTreeSet<String>,
     habits: Arc<Habits>,
 }
 
@@ -52,10 +56,10 @@ pub struct Directory {
 }
 
 /// The answer to a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// Come in.
-    Welcome,
+    /// Come in; this is what the password was verified against.
+    Welcome(Arc<str>),
     /// No such station.
     Unknown,
     /// Wrong or missing password.
@@ -82,11 +86,13 @@ impl Directory {
     }
 
     /// Takes over a site's stations.
-    pub fn replace(&self, document: StationsDoc) {
-        let StationsDoc { timezone, stations } = document;
-        let known = |entry: StationEntry| {
+    pub fn replace(&self, passes: Passes) {
+        let Passes { timezone, stations } = passes;
+        let known = |pass: Pass| {
+            let Pass { entry, candidates, minimum, superseded } = pass;
             let habits = Arc::new(Habits::at(&timezone, entry.quirks));
-            (entry.station, Known { credential: entry.credential.into(), habits })
+            let credentials = std::iter::once(entry.credential).chain(candidates).map(Arc::from).collect();
+            (entry.station, Known { credentials, minimum, superseded, habits })
         };
         self.stations.store(Arc::new(stations.into_iter().map(known).collect()));
     }
@@ -141,19 +147,30 @@ impl Directory {
         if self.failures_of(from, minute) >= self.most_failures {
             return Login::TooMany;
         }
-        let known = self.stations.load().get(station).map(|known| known.credential.clone());
-        let Some(credential) = known else {
+        let known = self.stations.load().get(station).map(|known| known.credentials.clone());
+        let Some(credentials) = known else {
             self.failed(from, minute);
             return Login::Unknown;
         };
-        let right = match password {
-            Some(password) => self.verify_forms(station, &credential, password).await,
-            None => false,
-        };
-        if !right {
-            self.failed(from, minute);
+        for credential in credentials.iter() {
+            if let Some(password) = password
+                && self.verify_forms(station, credential, password).await
+            {
+                return Login::Welcome(credential.clone());
+            }
         }
-        if right { Login::Welcome } else { Login::Wrong }
+        self.failed(from, minute);
+        Login::Wrong
+    }
+
+    /// The lowest security profile by which a station may come.
+    pub fn minimum(&self, station: &StationId) -> u8 {
+        self.stations.load().get(station).map_or(0, |known| known.minimum)
+    }
+
+    /// Is a certificate of a station good no more?
+    pub fn is_superseded(&self, station: &StationId, serial: &str) -> bool {
+        self.stations.load().get(station).is_some_and(|known| known.superseded.contains(serial))
     }
 
     /// A password as it was shown, and as the same bytes written otherwise (QUIRKS Q11).
@@ -231,6 +248,8 @@ fn verify_generated(salt_and_digest: &str, password: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use shared::model::document::StationEntry;
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -239,12 +258,17 @@ mod tests {
         let directory = Directory::new(3);
         let station = StationId::new("CP1").unwrap();
         let entry = entry(&station, credential);
-        directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
+        directory.replace(Passes { timezone: "UTC".into(), stations: vec![entry] });
         (directory, station)
     }
 
-    fn entry(station: &StationId, credential: String) -> StationEntry {
-        StationEntry { station: station.clone(), credential, quirks: Default::default(), since: None }
+    fn entry(station: &StationId, credential: String) -> Pass {
+        let (station, quirks) = (station.clone(), Default::default());
+        StationEntry { station, credential, quirks, since: None }.into()
+    }
+
+    async fn welcome(directory: &Directory, station: &StationId, password: &[u8]) -> bool {
+        matches!(directory.login(station, Some(password), HERE, 1).await, Login::Welcome(_))
     }
 
     fn generated(password: &str) -> String {
@@ -256,14 +280,26 @@ mod tests {
     async fn only_the_right_password_comes_in_and_a_new_one_replaces_the_old() {
         let (directory, station) = directory(generated("right"));
         for _ in 0..2 {
-            assert_eq!(directory.login(&station, Some(b"right"), HERE, 0).await, Login::Welcome);
+            assert!(welcome(&directory, &station, b"right").await);
         }
         assert_eq!(directory.login(&station, Some(b"wrong"), HERE, 0).await, Login::Wrong);
         assert_eq!(directory.login(&station, None, HERE, 0).await, Login::Wrong);
         let entry = entry(&station, generated("new"));
-        directory.replace(StationsDoc { timezone: "UTC".into(), stations: vec![entry] });
+        directory.replace(Passes { timezone: "UTC".into(), stations: vec![entry] });
         assert_eq!(directory.login(&station, Some(b"right"), HERE, 1).await, Login::Wrong);
-        assert_eq!(directory.login(&station, Some(b"new"), HERE, 1).await, Login::Welcome);
+        assert!(welcome(&directory, &station, b"new").await);
+    }
+
+    #[tokio::test]
+    async fn until_a_new_password_has_worked_the_old_one_is_good_too() {
+        let (directory, station) = directory(generated("old"));
+        let candidates = vec![generated("new")];
+        let pass = Pass { candidates: candidates.clone(), ..entry(&station, generated("old")) };
+        directory.replace(Passes { timezone: "UTC".into(), stations: vec![pass] });
+        assert!(welcome(&directory, &station, b"old").await);
+        let login = directory.login(&station, Some(b"new"), HERE, 1).await;
+        assert_eq!(login, Login::Welcome(candidates[0].as_str().into()));
+        assert_eq!(directory.login(&station, Some(b"other"), HERE, 1).await, Login::Wrong);
     }
 
     #[tokio::test]
@@ -274,6 +310,6 @@ mod tests {
             assert_eq!(directory.login(&other, Some(b"x"), HERE, 7).await, Login::Unknown);
         }
         assert_eq!(directory.login(&station, Some(b"right"), HERE, 7).await, Login::TooMany);
-        assert_eq!(directory.login(&station, Some(b"right"), HERE, 8).await, Login::Welcome);
+        assert!(matches!(directory.login(&station, Some(b"right"), HERE, 8).await, Login::Welcome(_)));
     }
 }

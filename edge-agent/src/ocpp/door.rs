@@ -13,10 +13,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use shared::id::StationId;
+use shared::model::security::StationCertificate;
+use shared::units::Timestamp;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::pki::hex;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -40,8 +44,17 @@ pub struct Shown(ArcSwap<CertifiedKey>);
 pub struct Entered {
     /// The stream.
     pub stream: TlsStream<TcpStream>,
-    /// The station of the certificate; none was asked for at profile 2.
-    pub certified: Option<StationId>,
+    /// The certificate; none was asked for at profile 2.
+    pub certified: Option<Certified>,
+}
+
+/// A certificate that a station showed.
+#[derive(Clone, Debug)]
+pub struct Certified {
+    /// The station that it is for: its common name.
+    pub station: StationId,
+    /// What it is.
+    pub certificate: StationCertificate,
 }
 
 impl Shown {
@@ -105,13 +118,19 @@ pub fn acceptor(shown: &Arc<Shown>) -> TlsAcceptor {
 /// When the handshake fails, for example for a certificate that this site did not sign.
 pub async fn enter(acceptor: &TlsAcceptor, socket: TcpStream) -> std::io::Result<Entered> {
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await??;
-    let certified = stream.get_ref().1.peer_certificates().and_then(|chain| station_of(chain.first()?));
+    let certified = stream.get_ref().1.peer_certificates().and_then(|chain| certified(chain.first()?));
     Ok(Entered { stream, certified })
 }
 
-/// The station that a certificate is for: its common name.
-fn station_of(certificate: &CertificateDer<'_>) -> Option<StationId> {
+fn certified(certificate: &CertificateDer<'_>) -> Option<Certified> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
-    StationId::new(name).ok()
+    let at = |time: x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(1000));
+    let validity = certificate.validity();
+    let facts = StationCertificate {
+        serial: hex(certificate.raw_serial()),
+        not_before: at(validity.not_before),
+        not_after: at(validity.not_after),
+    };
+    Some(Certified { station: StationId::new(name).ok()?, certificate: facts })
 }

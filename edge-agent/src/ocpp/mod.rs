@@ -1,6 +1,7 @@
 //! The stations' side: HTTP upgrade and login, one task per connection, one adapter per OCPP version.
 
 pub mod adapter;
+mod admit;
 pub mod caps;
 pub mod credentials;
 pub mod door;

@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
-    WWW_AUTHENTICATE,
-};
+use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::counter;
@@ -29,14 +26,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 
+use super::admit::Admitted;
 use super::caps::{Caps, Place};
-use super::credentials::{Directory, Login};
-use super::door::{self, Door, Entered};
+use super::credentials::Directory;
+use super::door::{self, Certified, Door, Entered};
 use super::link::{Link, ORDERS, Settings};
-use super::password;
 use super::presence::{Arrival, Presence};
 use super::upgrade::{self, Offer, Upgrade};
-use super::visitors::Entrance;
 use crate::clock::Clock;
 use crate::core::{Input, LinkId, Suspicion};
 use crate::frames::FrameLog;
@@ -133,6 +129,9 @@ fn accept(server: &Arc<Server>, door: &Door, socket: TcpStream, from: SocketAddr
     });
 }
 
+/// The answer to somebody who is not let in.
+pub(super) type Refusal = Box<Response<Body>>;
+
 /// Who knocked, and where.
 #[derive(Clone)]
 pub(super) struct Knock {
@@ -140,16 +139,15 @@ pub(super) struct Knock {
     pub(super) from: IpAddr,
     /// Our address that he came to.
     pub(super) reached_at: IpAddr,
-    /// The station of the certificate that was shown.
-    pub(super) certified: Option<StationId>,
+    /// The certificate that was shown.
+    pub(super) certified: Option<Certified>,
 }
 
 /// Who has come in.
 struct Guest {
     station: StationId,
     knock: Knock,
-    /// He is unknown, and waits.
-    entrance: Option<Entrance>,
+    admitted: Admitted,
 }
 
 async fn converse<S>(server: Arc<Server>, socket: S, knock: Knock, place: Place)
@@ -192,8 +190,8 @@ impl Server {
                 "too many connections of this station",
             );
         }
-        let entrance = match self.admit(&identity, &knock, request.headers()).await {
-            Ok(entrance) => entrance,
+        let admitted = match self.admit(&identity, &knock, request.headers()).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return *refusal,
         };
         let from = knock.from;
@@ -210,53 +208,7 @@ impl Server {
         }
         let place = place.lock().ok().and_then(|mut place| place.take());
         tracing::debug!(station = %identity, %from, profile = knock.profile, "station logged in");
-        self.welcome(request, Guest { station: identity, knock, entrance }, upgrade, place)
-    }
-
-    /// Lets him in, or says why not: by his certificate where he had to show one, else by his password. An unknown station
-    /// may come in to wait.
-    async fn admit(
-        &self,
-        station: &StationId,
-        knock: &Knock,
-        headers: &HeaderMap,
-    ) -> Result<Option<Entrance>, Box<Response<Body>>> {
-        let from = knock.from;
-        let login = match &knock.certified {
-            Some(certified) if !certified.as_str().eq_ignore_ascii_case(station.as_str()) => Login::Wrong,
-            Some(_) if self.directory.knows(station) => Login::Welcome,
-            Some(_) => Login::Unknown,
-            // A certificate without a usable name was still signed here: nobody's.
-            None if knock.profile == 3 => Login::Wrong,
-            None => {
-                let (password, minute) = (password::shown(headers, station), self.clock.mono_ms() / 60_000);
-                self.directory.login(station, password.as_deref(), from, minute).await
-            }
-        };
-        let refusal = match login {
-            Login::Welcome => return Ok(None),
-            Login::Unknown => {
-                let entrance = self.unknown(station, knock, password::shown(headers, station)).await;
-                if entrance.is_some() {
-                    return Ok(entrance);
-                }
-                refuse(StatusCode::NOT_FOUND, "unknown", "this station is not known here")
-            }
-            Login::Wrong if knock.profile == 3 => {
-                tracing::info!(%station, %from, certified = ?knock.certified, "another station's certificate was refused");
-                refuse(StatusCode::UNAUTHORIZED, "wrong_certificate", "the certificate is another station's")
-            }
-            Login::Wrong => {
-                tracing::info!(%station, %from, "a wrong or missing password was refused");
-                let mut response =
-                    refuse(StatusCode::UNAUTHORIZED, "wrong_password", "wrong or missing password");
-                let challenge = HeaderValue::from_static("Basic realm=\"OCPP\"");
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-                response
-            }
-            Login::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many failed logins"),
-        };
-        Err(Box::new(refusal))
+        self.welcome(request, Guest { station: identity, knock, admitted }, upgrade, place)
     }
 
     /// Tells an operator of two boxes with one identity, or of a copied password.
@@ -321,7 +273,7 @@ impl Server {
         offer: Offer,
         _place: Option<Place>,
     ) {
-        let Guest { station, knock, entrance } = guest;
+        let Guest { station, knock, admitted } = guest;
         if matches!(offer, Offer::Nothing | Offer::Others) {
             self.suspect(&station, offer.suspicion());
             counter!("edge_logins_total", "result" => "no_common_version").increment(1);
@@ -336,15 +288,15 @@ impl Server {
         let (orders, from_site) = mpsc::channel(ORDERS);
         tracing::debug!(%station, "station connected");
         self.presence.enter(station.clone(), id, knock.from, &orders, self.clock.mono_ms());
+        let Admitted { credential, entrance } = admitted;
         let (visitor, _place) = entrance.map(|it| (it.visitor, it.place)).unzip();
-        let up = Message::LinkUp {
-            station: station.clone(),
-            link: id,
+        let arrival = crate::core::Arrival {
             profile: knock.profile,
             reached_at: knock.reached_at,
-            visitor,
-            orders,
+            credential: credential.map(|credential| credential.to_string()),
+            certificate: knock.certified.map(|certified| certified.certificate),
         };
+        let up = Message::LinkUp { station: station.clone(), link: id, arrival, visitor, orders };
         if self.site.send(up).await.is_err() {
             return;
         }
@@ -371,7 +323,7 @@ fn identity(path: &str) -> Option<StationId> {
     StationId::new(text).ok()
 }
 
-fn refuse(status: StatusCode, result: &'static str, reason: &'static str) -> Response<Body> {
+pub(super) fn refuse(status: StatusCode, result: &'static str, reason: &'static str) -> Response<Body> {
     counter!("edge_logins_total", "result" => result).increment(1);
     let mut response = Response::new(Body::from(format!("{reason}\n")));
     *response.status_mut() = status;

@@ -8,6 +8,7 @@ mod findings;
 mod outbox;
 mod restore;
 mod schema;
+mod security;
 mod settings;
 mod writer;
 

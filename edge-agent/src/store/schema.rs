@@ -11,13 +11,14 @@ const APPLICATION_ID: i32 = 0x4556_4231;
 /// SQLite before 3.51.3 can corrupt a WAL that is reset while it is read.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_reservations.sql"),
     include_str!("../../migrations/0003_errands.sql"),
     include_str!("../../migrations/0004_settings.sql"),
     include_str!("../../migrations/0005_operations.sql"),
     include_str!("../../migrations/0006_findings.sql"),
+    include_str!("../../migrations/0007_security.sql"),
 ];
 
 /// Opens the database for the writer.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::outbox::{self, lane_number, signed};
-use super::{Job, Position, Stamp, findings, settings};
+use super::{Job, Position, Stamp, findings, security, settings};
 use crate::core::{RunningSession, Write};
 
 /// Where `meta` has what the installer decided.
@@ -153,6 +153,7 @@ fn apply(
         Write::DecidedHere(decided) => set_meta(db, DECIDED_HERE, &serde_json::to_string(&decided)?)?,
         Write::Settings(read) => settings::keep(db, &read)?,
         Write::SettingsMemory(station, memory) => settings::remember(db, &station, &memory)?,
+        Write::SecurityMemory(station, memory) => security::remember(db, &station, &memory)?,
         Write::Finding(finding) => findings::keep(db, &finding)?,
         Write::Suggested(suggested) => findings::suggested(db, &suggested)?,
     }

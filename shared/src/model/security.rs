@@ -66,7 +66,7 @@ pub struct CertificateHash {
 }
 
 /// An order to bring a station to a higher profile (A05). There is none to a lower one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileRaise {
     /// To which: 1 to 3.
     pub to: u8,

@@ -15,8 +15,8 @@ mod wanted;
 use std::collections::HashMap;
 
 use shared::id::{CommandId, StationId};
-use shared::model::command::{Command, Outcome};
-use shared::model::{CommandResult, LocalListState};
+use shared::model::LocalListState;
+use shared::model::command::Command;
 use shared::units::Timestamp;
 
 pub use record::HeldList;
@@ -111,20 +111,5 @@ impl Core {
             LocalListState::Current | LocalListState::Refused => true,
             LocalListState::Unsupported | LocalListState::Off => false,
         })
-    }
-
-    /// The end of an order, if somebody gave one.
-    fn end_order(
-        &mut self,
-        now: Timestamp,
-        ordered: Option<CommandId>,
-        outcome: Outcome,
-        detail: &str,
-        fx: &mut Effects,
-    ) {
-        if let Some(command) = ordered.and_then(|id| self.open_command(id)) {
-            let result = CommandResult::plain(command.id, outcome, detail, now);
-            self.finish(command, result, fx);
-        }
     }
 }

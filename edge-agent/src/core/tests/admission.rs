@@ -120,7 +120,11 @@ fn the_installer_opens_adopts_and_rejects_and_it_survives_a_restart() {
     let mut after = core_of(Restored { decided_here: kept.unwrap(), ..Restored::default() });
     assert_eq!(after.directory().stations.len(), 1);
     after.handle(NOW, listed("from the cloud"));
-    assert_eq!(after.directory().stations[0].credential, "from the cloud", "the cloud's list has it now");
+    assert_eq!(
+        after.directory().stations[0].entry.credential,
+        "from the cloud",
+        "the cloud's list has it now"
+    );
     assert!(after.objection(&InstallerAct::Reject { station: station() }).is_some());
 }
 

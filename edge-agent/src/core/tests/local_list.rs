@@ -118,7 +118,8 @@ impl Station {
             | Ask::RemoteStop(_)
             | Ask::LimitSession { .. }
             | Ask::UpdateFirmware { .. }
-            | Ask::RequestLog { .. } => AskEnd::plain(Outcome::Accepted, ""),
+            | Ask::RequestLog { .. }
+            | Ask::DeliverCertificate { .. } => AskEnd::plain(Outcome::Accepted, ""),
         }
     }
 

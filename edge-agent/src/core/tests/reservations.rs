@@ -220,6 +220,7 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::DecidedHere(_)
         | Write::Settings(_)
         | Write::SettingsMemory(..)
+        | Write::SecurityMemory(..)
         | Write::CommandWaits(_)
         | Write::LocalList(_)
         | Write::Finding(_)

@@ -2,6 +2,7 @@
 
 mod files;
 mod local_list;
+mod security;
 mod time;
 
 use serde_json::value::RawValue;
@@ -44,8 +45,8 @@ pub fn meaning(
 ) -> Meaning {
     let mut clock = Clock { habits, now, findings };
     Meaning::Fact(match call {
-        StationCall::SecurityEvent(_) => return Meaning::Answer(reply::empty()),
-        StationCall::SignCertificate { .. } => return Meaning::Answer(reply::sign_certificate(false)),
+        StationCall::SecurityEvent(event) => security::reported(station, event, &mut clock),
+        StationCall::SignCertificate { csr } => security::wanted(csr),
         StationCall::Heartbeat => return Meaning::Answer(reply::heartbeat(now)),
         StationCall::DataTransfer(_) => {
             return Meaning::Answer(reply::data_transfer(Transferred::UnknownVendorId, None));
@@ -107,6 +108,7 @@ pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
         Reply::Stopped(status) => {
             reply::stop_transaction(status.map(|status| TagInfo::plain(tag_status(status))).as_ref())
         }
+        Reply::Signing(taken_on) => reply::sign_certificate(*taken_on),
         Reply::Acknowledged => reply::empty(),
     }
 }
@@ -139,6 +141,9 @@ pub fn request(ask: &Ask, now: Timestamp) -> Result<(&'static str, Box<RawValue>
             files::update_firmware(update, location, *request, now)?
         }
         Ask::SendLocalList { version, full, lines } => local_list::send(*version, *full, lines),
+        Ask::DeliverCertificate { chain } => {
+            CsmsCall::Security(SecurityCall::CertificateSigned { chain: chain.clone() })
+        }
         Ask::RequestLog { log, location, request, by_get_log } => {
             files::request_log(log, location, *request, *by_get_log)
         }
@@ -191,12 +196,23 @@ fn csms_call(body: &CommandBody) -> Result<CsmsCall, String> {
         },
         CommandBody::GetLocalListVersion => CsmsCall::List(ListCall::GetVersion),
         CommandBody::SendLocalList => return Err("a list goes in parts".into()),
-        CommandBody::InstallCertificate { .. }
-        | CommandBody::DeleteCertificate(_)
-        | CommandBody::GetCertificates { .. }
-        | CommandBody::RenewCertificate
-        | CommandBody::RotatePassword { .. }
-        | CommandBody::RaiseProfile(_) => return Err("this goes in steps".into()),
+        CommandBody::InstallCertificate { root, certificate, .. } => {
+            let certificate = certificate.clone().ok_or("the gateway has no authority's certificate")?;
+            CsmsCall::Security(SecurityCall::InstallCertificate { root: *root, certificate })
+        }
+        CommandBody::DeleteCertificate(hash) => {
+            CsmsCall::Security(SecurityCall::DeleteCertificate(hash.clone()))
+        }
+        CommandBody::GetCertificates { root } => {
+            CsmsCall::Security(SecurityCall::GetInstalledCertificateIds { root: *root })
+        }
+        CommandBody::RenewCertificate => CsmsCall::Security(SecurityCall::ExtendedTrigger {
+            message: ExtendedTrigger::SignChargePointCertificate,
+            connector: None,
+        }),
+        CommandBody::RotatePassword { .. } | CommandBody::RaiseProfile(_) => {
+            return Err("this goes in steps".into());
+        }
         CommandBody::UpdateFirmware(_) | CommandBody::RequestLog(_) => {
             return Err("a file needs a place to be".into());
         }
