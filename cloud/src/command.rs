@@ -7,10 +7,12 @@
 //! A result comes twice: at once on its own topic, and as a lasting record. The first one counts, and it also counts when the
 //! command was closed by its expiry before: then it is marked as late.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::id::{CommandId, GatewayId, StationId};
+use shared::model::command::Told;
 use shared::model::event::LocalCommandFinished;
 use shared::model::settings;
 use shared::model::{CommandBody, CommandResult, Outcome};
@@ -148,6 +150,29 @@ pub fn described(body: &CommandBody) -> Value {
         }
     }
     asked
+}
+
+/// An order as it may be kept: without the value of a setting that gives access.
+pub fn without_secret(body: &CommandBody) -> Cow<'_, CommandBody> {
+    if let CommandBody::ChangeConfiguration { key, .. } = body
+        && settings::is_secret(key)
+    {
+        return Cow::Owned(CommandBody::ChangeConfiguration { key: key.clone(), value: "…".into() });
+    }
+    Cow::Borrowed(body)
+}
+
+/// An outcome as it may be kept: some stations tell a password to whoever reads their settings.
+pub fn without_secrets(result: &CommandResult) -> Cow<'_, CommandResult> {
+    let Told::Configuration { entries, .. } = &result.told else { return Cow::Borrowed(result) };
+    if !entries.iter().any(|entry| settings::is_secret(&entry.key)) {
+        return Cow::Borrowed(result);
+    }
+    let mut kept = result.clone();
+    if let Told::Configuration { entries, .. } = &mut kept.told {
+        entries.iter_mut().filter(|it| settings::is_secret(&it.key)).for_each(|it| it.value = None);
+    }
+    Cow::Owned(kept)
 }
 
 /// Closes what nobody answered in time. Any number of replicas may do so at once.

@@ -1,5 +1,5 @@
 //! What stands in the database and has to be watched, as gauges: gateways that are silent, alarms that nobody has looked at,
-//! records that are parked, sessions without a bill.
+//! records that are parked, sessions without a bill, certificates that end.
 //!
 //! Counters of a replica forget with its process; these do not. Every replica tells the same numbers, so a rule takes their
 //! maximum and none of them has to be there.
@@ -7,9 +7,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use metrics::gauge;
+use metrics::{Gauge, gauge};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+
+/// A station's certificate with fewer days left is to be renewed.
+pub const CERTIFICATE_DAYS: i64 = 30;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -22,7 +25,7 @@ const SILENT_AFTER: &str = "75 minutes";
 /// None: a database that is away is waited for, and the last numbers stay.
 pub async fn keep(db: PgPool, stop: CancellationToken) -> anyhow::Result<()> {
     let forever = async {
-        let (mut every, mut kinds) = (tokio::time::interval(LOOK_EVERY), BTreeSet::new());
+        let (mut every, mut kinds) = (tokio::time::interval(LOOK_EVERY), Kinds::default());
         loop {
             every.tick().await;
             if let Err(error) = look(&db, &mut kinds).await {
@@ -45,9 +48,10 @@ struct Numbers {
     sessions: i64,
     unbilled: i64,
     behind: i64,
+    certificates: i64,
 }
 
-async fn look(db: &PgPool, kinds: &mut BTreeSet<String>) -> sqlx::Result<()> {
+async fn look(db: &PgPool, kinds: &mut Kinds) -> sqlx::Result<()> {
     let numbers: Numbers = sqlx::query_as(
         "select count(*) filter (where last_seen_at > now() - $1::interval) as heard,
                 count(*) filter (where last_seen_at <= now() - $1::interval) as silent,
@@ -59,10 +63,13 @@ async fn look(db: &PgPool, kinds: &mut BTreeSet<String>) -> sqlx::Result<()> {
                 (select count(*) from sessions s where stopped_at is not null and updated_at < now() - interval '5 minutes'
                     and not exists (select from bills where session_id = s.id)) as unbilled,
                 (select count(*) from documents where held_version < version
-                    and updated_at < now() - interval '5 minutes') as behind
+                    and updated_at < now() - interval '5 minutes') as behind,
+                (select count(*) from station_security where certificate_not_after < now() + make_interval(days => $2))
+                    as certificates
          from gateways where revoked_at is null",
     )
     .bind(SILENT_AFTER)
+    .bind(i32::try_from(CERTIFICATE_DAYS).unwrap_or(i32::MAX))
     .fetch_one(db)
     .await?;
     tell(&numbers);
@@ -70,14 +77,37 @@ async fn look(db: &PgPool, kinds: &mut BTreeSet<String>) -> sqlx::Result<()> {
         sqlx::query_as("select kind, count(*) from alarms where acknowledged_at is null group by kind")
             .fetch_all(db)
             .await?;
-    for gone in kinds.iter().filter(|kind| alarms.iter().all(|(still, _)| still != *kind)) {
-        gauge!("alarms_open", "kind" => gone.clone()).set(0.0);
-    }
-    for (kind, count) in alarms {
-        kinds.insert(kind.clone());
-        gauge!("alarms_open", "kind" => kind).set(number(count));
-    }
+    kinds.alarms.tell(alarms, |kind| gauge!("alarms_open", "kind" => kind));
+    let events: Vec<(String, i64)> = sqlx::query_as(
+        "select lower(kind), count(*) from security_events
+         where critical and received_at > now() - interval '1 hour' group by lower(kind)",
+    )
+    .fetch_all(db)
+    .await?;
+    kinds.events.tell(events, |kind| gauge!("security_events_critical", "kind" => kind));
     Ok(())
+}
+
+/// Kinds that were told of: those that are no more have to be told as none.
+#[derive(Default)]
+struct Known(BTreeSet<String>);
+
+#[derive(Default)]
+struct Kinds {
+    alarms: Known,
+    events: Known,
+}
+
+impl Known {
+    fn tell(&mut self, counts: Vec<(String, i64)>, gauge: impl Fn(String) -> Gauge) {
+        for gone in self.0.iter().filter(|kind| counts.iter().all(|(still, _)| still != *kind)) {
+            gauge(gone.clone()).set(0.0);
+        }
+        for (kind, count) in counts {
+            self.0.insert(kind.clone());
+            gauge(kind).set(number(count));
+        }
+    }
 }
 
 fn tell(numbers: &Numbers) {
@@ -90,6 +120,7 @@ fn tell(numbers: &Numbers) {
     gauge!("sessions_open").set(number(numbers.sessions));
     gauge!("sessions_unbilled").set(number(numbers.unbilled));
     gauge!("documents_behind").set(number(numbers.behind));
+    gauge!("station_certificates_ending").set(number(numbers.certificates));
 }
 
 /// Counts far below 2^52 are exact.

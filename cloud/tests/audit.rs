@@ -24,7 +24,8 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     cancelBookConnector createFirmware deleteFirmware updateFirmware requestLog
     getLocalListVersion sendLocalList keepLocalLists openOnboardingWindow closeOnboardingWindow
     adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames
-    setStationQuirks acceptQuirkSuggestion dismissQuirkSuggestion";
+    setStationQuirks acceptQuirkSuggestion dismissQuirkSuggestion
+    installCertificate deleteCertificate getCertificates renewCertificate rotatePassword raiseSecurityProfile";
 
 /// Those that do not, and why.
 const NOT_LOGGED: [(&str, &str); 4] = [
@@ -197,7 +198,9 @@ async fn order(world: &World, ann: &Person, site: i64) {
             .fetch_one(world.db())
             .await
             .unwrap();
-    let change = "mutation($id: ID!) { changeConfiguration(chargePointId: $id, key: \"authorizationkey\", value: \"canary\") { id } }";
+    let change = "mutation($id: ID!, $key: String!) { changeConfiguration(chargePointId: $id, key: $key, value: \"60\") { id } }";
+    let (message, code) = ann.refused(change, json!({"id": station, "key": "authorizationkey"})).await;
+    assert!(code == "BAD_USER_INPUT" && message.contains("rotatePassword"), "{message}");
     let logged = async {
         loop {
             let entries = log(ann, json!({"entity": "Command"})).await;
@@ -208,7 +211,7 @@ async fn order(world: &World, ann: &Person, site: i64) {
         }
     };
     let entry = tokio::select! {
-        answer = ann.ask(change, json!({"id": station})) => panic!("nobody is there to answer: {answer}"),
+        answer = ann.ask(change, json!({"id": station, "key": "HeartbeatInterval"})) => panic!("nobody is there to answer: {answer}"),
         entry = logged => entry,
     };
     assert_eq!(
@@ -216,7 +219,7 @@ async fn order(world: &World, ann: &Person, site: i64) {
         (
             &json!("ChangeConfiguration"),
             &json!("7"),
-            &json!({"station": "CP1", "order": {"ChangeConfiguration": {"key": "authorizationkey", "value": "…"}}})
+            &json!({"station": "CP1", "order": {"ChangeConfiguration": {"key": "HeartbeatInterval", "value": "60"}}})
         )
     );
 }

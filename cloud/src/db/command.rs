@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::text;
-use crate::command::NewCommand;
+use crate::command::{NewCommand, without_secret, without_secrets};
 
 /// Commands closed or sent in one round.
 const ROUND: i64 = 64;
@@ -64,7 +64,7 @@ pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandR
     .bind(gateway.0)
     .bind(result.outcome.name())
     .bind(&result.detail)
-    .bind(Json(result))
+    .bind(Json(without_secrets(result)))
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -92,13 +92,13 @@ pub async fn learn(
     .bind(gateway.0)
     .bind(text(command.station.as_str()))
     .bind(command.body.kind())
-    .bind(postcard::to_stdvec(&command.body).expect("wire types always serialise"))
+    .bind(postcard::to_stdvec(&*without_secret(&command.body)).expect("wire types always serialise"))
     .bind(time(command.issued_at))
     .bind(time(command.expires_at))
     .bind(command.waits)
     .bind(result.outcome.name())
     .bind(text(&result.detail))
-    .bind(Json(result))
+    .bind(Json(without_secrets(result)))
     .bind(time(result.at))
     .execute(tx)
     .await?;

@@ -30,6 +30,7 @@ pub mod quarantine;
 pub mod quirk;
 pub mod record;
 pub mod reservation;
+pub mod security;
 pub mod setting;
 pub mod sign_in;
 pub mod site;

@@ -248,7 +248,7 @@ impl CommandMutation {
         order(ctx, at, CommandBody::GetConfiguration { keys }, terms).await
     }
 
-    /// Changes a setting of a station.
+    /// Changes a setting of a station; not its password (`rotatePassword`) nor its profile (`raiseSecurityProfile`).
     async fn change_configuration(
         &self,
         ctx: &Context<'_>,
@@ -260,6 +260,7 @@ impl CommandMutation {
         if !(1..=50).contains(&key.chars().count()) || value.chars().count() > 500 {
             return Err(Fault::BadInput("A key has 1 to 50 characters, a value at most 500.".into()));
         }
+        super::security::writable(&key)?;
         let at = charge_point(ctx, &charge_point_id).await?;
         order(ctx, at, CommandBody::ChangeConfiguration { key, value }, terms).await
     }

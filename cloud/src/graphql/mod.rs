@@ -35,6 +35,7 @@ mod request;
 mod rows;
 mod saving;
 mod scalar;
+mod security;
 mod sign_in;
 mod status;
 mod transaction;
@@ -89,6 +90,7 @@ pub struct Query(
     life::SettingsQuery,
     quirk::QuirkQuery,
     finding::FindingQuery,
+    security::SecurityQuery,
 );
 
 /// What can be done.
@@ -114,6 +116,7 @@ pub struct Mutation(
     life::AdmissionMutation,
     life::SettingsMutation,
     life::FramesMutation,
+    security::SecurityMutation,
     member::MemberMutation,
     api_key::ApiKeyMutation,
 );
@@ -126,6 +129,7 @@ pub struct Subscription(
     status::StatusSubscription,
     card::UnknownCardSubscription,
     file::FileSubscription,
+    security::SecuritySubscription,
     entity::EntitySubscription,
 );
 

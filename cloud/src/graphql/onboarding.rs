@@ -12,14 +12,14 @@ use super::error::{Fault, Result};
 use super::scalar::Time;
 use super::user::taken;
 use super::{app, parse_id, reach};
-use crate::auth::{self, Deed, random_text};
+use crate::auth::{self, Deed};
 use crate::db::audit::{self, Entry};
 use crate::db::{site, station};
 use crate::{documents, gateways, live};
 
 /// Stations in one call.
 const MAX_STATIONS: usize = 100;
-/// OCPP 1.6 security whitepaper: AuthorizationKey of 16 to 40 characters; what an operator chooses himself may be as long.
+/// What an operator may choose himself, as long as AuthorizationKey may be (OCPP 1.6 security whitepaper, A00.FR.205).
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 16..=40;
 
 #[derive(InputObject)]
@@ -44,7 +44,7 @@ pub(super) struct ClaimCode {
 pub(super) struct StationInput {
     /// The last part of its OCPP address, and its user name.
     identity: String,
-    /// 16 to 40 characters; one is made when left out.
+    /// 16 to 40 characters of ASCII; one of 40 hexadecimal digits is made when left out.
     password: Option<String>,
 }
 
@@ -171,18 +171,29 @@ impl Prepared {
 /// A password, the given one or one that is made, and what is stored of it.
 pub(super) async fn credential_of(identity: &str, password: Option<String>) -> Result<(String, String)> {
     let Some(password) = password else {
-        let password = random_text(16);
+        let password = made();
         let stored = digest(&password);
         return Ok((password, stored));
     };
-    if !PASSWORD_LENGTH.contains(&password.len()) {
-        return Err(Fault::BadInput(format!("The password of {identity} must have 16 to 40 characters.")));
+    // Stations differ in what they make of other letters, and a blank at an end gets lost when somebody enters it.
+    let clean = password.bytes().all(|it| matches!(it, b' '..=b'~')) && password.trim() == password;
+    if !PASSWORD_LENGTH.contains(&password.len()) || !clean {
+        return Err(Fault::BadInput(format!(
+            "The password of {identity} must have 16 to 40 characters: letters, digits and signs of ASCII."
+        )));
     }
     let stored = auth::hash_password(&password).await?;
     Ok((password, stored))
 }
 
-/// Enough for a password of 144 random bits: nobody guesses it, so a slow hash only costs the gateway.
+/// 20 random bytes in the digits that stations take which read AuthorizationKey as bytes (A00.FR.205).
+fn made() -> String {
+    let mut random = [0_u8; 20];
+    getrandom::fill(&mut random).expect("the operating system gives randomness");
+    random.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// Enough for a password of 160 random bits: nobody guesses it, so a slow hash only costs the gateway.
 fn digest(password: &str) -> String {
     let mut salt = [0_u8; 16];
     getrandom::fill(&mut salt).expect("the operating system gives randomness");
@@ -197,7 +208,8 @@ mod tests {
     #[tokio::test]
     async fn a_made_password_verifies_against_what_is_stored() {
         let made = Prepared::of(StationInput { identity: " CP1 ".into(), password: None }).await.unwrap();
-        assert_eq!((made.identity.as_str(), made.password.len()), ("CP1", 26));
+        assert_eq!((made.identity.as_str(), made.password.len()), ("CP1", 40));
+        assert!(made.password.bytes().all(|it| matches!(it, b'0'..=b'9' | b'A'..=b'F')), "{}", made.password);
         let [_, salt, digest] = made.stored.split('$').collect::<Vec<_>>().try_into().unwrap();
         let again =
             Sha256::new().chain_update(BASE64.decode(salt).unwrap()).chain_update(&made.password).finalize();
@@ -210,7 +222,13 @@ mod tests {
             Prepared::of(StationInput { identity: "CP1".into(), password: Some(password.into()) })
         };
         assert!(of("0123456789abcdef").await.unwrap().stored.starts_with("$argon2id$"));
-        assert!(of("short").await.is_err());
+        assert!(
+            of("!0123456789:abc~").await.is_ok(),
+            "whoever splits at ':' does so at the first one, after the identity"
+        );
+        for bad in ["short", "0123456789abcde", " 0123456789abcdef", "0123456789äbcdef", &"x".repeat(41)] {
+            assert!(of(bad).await.is_err(), "{bad}");
+        }
         assert!(Prepared::of(StationInput { identity: "a/b".into(), password: None }).await.is_err());
     }
 }

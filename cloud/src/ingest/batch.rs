@@ -166,7 +166,7 @@ async fn write(tx: &mut PgConnection, origin: Origin, records: &[Numbered<'_>]) 
     let mut changes = Changes::default();
     for one in records.iter().filter(|one| new.contains(&one.seq)) {
         match read(origin.lane, *one) {
-            Ok(event) => changes.add(event),
+            Ok(event) => changes.add(&one.record.header.key, event),
             Err((label, reason)) => {
                 quarantine::park(tx, origin, *one, &reason).await?;
                 done.parked.push(label);
@@ -292,6 +292,9 @@ async fn project_status(
         command::learn(tx, origin, ended).await?;
     }
     changes.oddities.write(tx, origin).await?;
+    if changes.security.write(tx, origin).await? {
+        hint.security.push(origin.site_id);
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use shared::units::{Timestamp, Wh};
 
 use super::life::Life;
 use super::oddity::Oddities;
+use super::security::Security;
 use crate::db::alarm::Alarm;
 use crate::db::file_step::Step;
 
@@ -68,6 +69,8 @@ pub struct Changes {
     pub local_commands: Vec<LocalCommandFinished>,
     /// What was odd about stations' words.
     pub oddities: Oddities,
+    /// How stations are secured.
+    pub security: Security,
 }
 
 /// What a session's readings in one batch add up to.
@@ -80,8 +83,8 @@ pub struct Progress {
 }
 
 impl Changes {
-    /// Folds one event in.
-    pub fn add(&mut self, event: Event) {
+    /// Folds one event in, out of the record of that key.
+    pub fn add(&mut self, key: &str, event: Event) {
         match event {
             Event::SessionStarted(start) => self.starts.push(start),
             Event::SessionStopped(stop) => self.stops.push(stop),
@@ -116,10 +119,12 @@ impl Changes {
             Event::SettingsApplied(it) => newest(&mut self.life.applied, it.station.clone(), it, |it| it.at),
             Event::FindingNoted(it) => self.oddities.found(it),
             Event::QuirkSuggested(it) => self.oddities.suggested(it),
-            Event::SecurityReported(_)
-            | Event::SecurityProgressed(_)
-            | Event::StationSecured(_)
-            | Event::CredentialRotated(_) => {}
+            Event::SecurityReported(it) => self.security.reported.push((key.to_owned(), it)),
+            Event::SecurityProgressed(it) => self.security.progressed.push(it),
+            Event::StationSecured(it) => {
+                newest(&mut self.security.secured, it.station.clone(), it, |it| it.at)
+            }
+            Event::CredentialRotated(it) => self.security.rotated.push(it),
             Event::ClockMeasured(it) => newest(&mut self.life.clocks, it.station.clone(), it, |it| it.at),
         }
     }
@@ -275,10 +280,10 @@ mod tests {
     #[test]
     fn the_newest_status_wins_whatever_the_order() {
         let mut changes = Changes::default();
-        changes.add(status(Some(1), ConnectorStatus::Charging, 20));
-        changes.add(status(Some(1), ConnectorStatus::Preparing, 10));
-        changes.add(status(Some(2), ConnectorStatus::Available, 5));
-        changes.add(status(None, ConnectorStatus::Faulted, 30));
+        changes.add("", status(Some(1), ConnectorStatus::Charging, 20));
+        changes.add("", status(Some(1), ConnectorStatus::Preparing, 10));
+        changes.add("", status(Some(2), ConnectorStatus::Available, 5));
+        changes.add("", status(None, ConnectorStatus::Faulted, 30));
         let seen: Vec<_> = changes.statuses.values().map(|s| (s.evse, s.status)).collect();
         assert_eq!(
             seen,
@@ -316,7 +321,7 @@ mod tests {
             let mut changes = Changes::default();
             for reading in &readings {
                 whole.metered(reading);
-                changes.add(Event::SessionMetered(SessionMetered { session: session(1), reading: *reading }));
+                changes.add("", Event::SessionMetered(SessionMetered { session: session(1), reading: *reading }));
             }
             let progress = changes.progress[&session(1)];
             prop_assert_eq!(Some(progress.newest), whole.last);

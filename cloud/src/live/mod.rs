@@ -61,6 +61,9 @@ pub struct Hint {
     /// Updates and logs that are a step further.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Uuid>,
+    /// Sites whose stations are secured otherwise, or reported something of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security: Vec<i64>,
 }
 
 /// A session as it is now.
@@ -101,6 +104,7 @@ pub struct Hub {
     changes: broadcast::Sender<i64>,
     unknown_cards: broadcast::Sender<Arc<i64>>,
     files: broadcast::Sender<Arc<Uuid>>,
+    security: broadcast::Sender<Arc<i64>>,
     hints: mpsc::Sender<Hint>,
 }
 
@@ -115,6 +119,7 @@ impl Hub {
             changes: broadcast::channel(SUBSCRIBER_BUFFER).0,
             unknown_cards: broadcast::channel(SUBSCRIBER_BUFFER).0,
             files: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            security: broadcast::channel(SUBSCRIBER_BUFFER).0,
             hints,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
@@ -150,6 +155,11 @@ impl Hub {
     /// Ids of updates and logs (their commands') as they get a step further.
     pub fn files(&self) -> broadcast::Receiver<Arc<Uuid>> {
         self.files.subscribe()
+    }
+
+    /// Sites whose stations are secured otherwise, or reported something of it.
+    pub fn security(&self) -> broadcast::Receiver<Arc<i64>> {
+        self.security.subscribe()
     }
 
     /// Tells every replica, soon, of what is already committed.
@@ -189,6 +199,7 @@ impl Hint {
         merge(&mut self.changes, other.changes);
         merge(&mut self.unknown_cards, other.unknown_cards);
         merge(&mut self.files, other.files);
+        merge(&mut self.security, other.security);
     }
 
     /// The same in pieces that fit into a notification.
@@ -209,6 +220,8 @@ impl Hint {
             .chunks(IDS_PER_HINT)
             .map(|ids| Self { unknown_cards: ids.into(), ..Self::default() });
         let files = self.files.chunks(IDS_PER_HINT).map(|ids| Self { files: ids.into(), ..Self::default() });
+        let security =
+            self.security.chunks(IDS_PER_HINT).map(|ids| Self { security: ids.into(), ..Self::default() });
         sites
             .chain(connectors)
             .chain(sessions)
@@ -216,6 +229,7 @@ impl Hint {
             .chain(changes)
             .chain(unknown_cards)
             .chain(files)
+            .chain(security)
             .collect()
     }
 }
@@ -305,8 +319,9 @@ mod tests {
             sessions: ids.clone(),
             commands: ids.clone(),
             changes: numbers.clone(),
-            unknown_cards: numbers,
+            unknown_cards: numbers.clone(),
             files: ids,
+            security: numbers,
         };
         let mut whole = Hint::default();
         for part in hint.parts() {

@@ -34,6 +34,9 @@ impl Reader {
         for file in hint.files {
             self.hub.files.send(Arc::new(file)).ok();
         }
+        for site in hint.security {
+            self.hub.security.send(Arc::new(site)).ok();
+        }
         if !hint.sites.is_empty() || !hint.connectors.is_empty() {
             self.look().await?;
         }

@@ -162,3 +162,12 @@ overriding system value
 select {b} + site + 80, {b} + site + 10, 'StopTransaction', 'meterStop', 'Missing', true, 1, '2026-01-01Z', '2026-01-01Z',
        '{t} detail', '{t} example'
 from generate_series(21, 22) site;
+insert into station_security (charge_point_id, profile, minimum, certificate_serial, certificate_not_before,
+                              certificate_not_after, at)
+select {b} + n, 3, 2, '{t} serial', '2026-01-01Z', '2027-01-01Z', '2026-01-01Z' from generate_series(31, 32) n;
+insert into security_works (charge_point_id, work, step, detail, ended, began_at, at)
+select {b} + n, 'Certificate', 'Done', '{t} detail', true, '2026-01-01Z', '2026-01-01Z' from generate_series(31, 32) n;
+insert into security_events (site_id, charge_point_id, station, kind, tech_info, critical, at, gateway_id, key)
+select {b} + site, {b} + site + 10, '{t}-cp-' || site + 10, 'TamperDetectionActivated', '{t} info', true, '2026-01-01Z',
+       ('{h}-0000-4000-8000-0000000000' || site)::uuid, '{t} key'
+from generate_series(21, 22) site;

@@ -2,11 +2,12 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use serde_json::json;
-use shared::model::settings::{LONGEST_VALUE, WantedSetting as Wanted, folded, is_secret};
+use shared::model::settings::{LONGEST_VALUE, WantedSetting as Wanted, folded};
 
 use super::super::error::{Fault, Result};
 use super::super::onboarding::at_site;
 use super::super::scalar::Time;
+use super::super::security::writable;
 use super::super::{app, parse_id, reach};
 use crate::auth::Deed;
 use crate::db::{audit, setting as rows, site, station};
@@ -168,11 +169,7 @@ fn checked(settings: Vec<WantedSettingInput>) -> Result<Vec<Wanted>> {
                 "A key has 1 to {LONGEST_KEY} characters, a value at most {LONGEST_VALUE}."
             )));
         }
-        if is_secret(&key) {
-            return Err(Fault::BadInput(format!(
-                "{key} gives access and is not kept in a list: a station gets its password when it is adopted or provisioned."
-            )));
-        }
+        writable(&key)?;
         if checked.iter().any(|known| folded(&known.key) == folded(&key)) {
             return Err(Fault::BadInput(format!("{key} is there twice.")));
         }
