@@ -439,6 +439,7 @@ async fn orders_that_would_harm_are_refused_with_what_to_do() {
             "mutation { raiseSecurityProfile($at, to: 2, addressKey: \"AuthorizationKey\") { id } }".into(),
             "gives access",
         ),
+        ("mutation { raiseSecurityProfile($at, to: 2, addressKey: \"U\\u0000\") { id } }".into(), "addressKey"),
     ] {
         let why = site.refused(&query).await;
         assert!(why.contains(word) && !why.contains("canary"), "{query}: {why}");

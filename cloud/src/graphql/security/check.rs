@@ -71,8 +71,8 @@ pub(super) fn raise(raise: ProfileRaise) -> Result<ProfileRaise> {
         return bad("to must be 1, 2 or 3.");
     }
     if let Some(key) = &raise.address_key {
-        if !(1..=LONGEST_KEY).contains(&key.chars().count()) {
-            return bad("addressKey must have 1 to 50 characters.");
+        if !(1..=LONGEST_KEY).contains(&key.chars().count()) || key.chars().any(char::is_control) {
+            return bad("addressKey must have 1 to 50 characters that can be seen.");
         }
         writable(key)?;
     }
