@@ -50,5 +50,7 @@ fn describe() {
     gauge!("sessions_open", "Sessions that run");
     gauge!("sessions_unbilled", "Sessions that ended five minutes ago or earlier and have no bill");
     gauge!("documents_behind", "Documents that a gateway should hold for five minutes and does not");
+    gauge!("station_certificates_ending", "Stations whose certificate ends within 30 days, or has ended");
+    gauge!("security_events_critical", "Critical events from stations within the last hour, by kind");
     counter!("live_lagged_total", "Subscribers that were too slow and had to start over");
 }

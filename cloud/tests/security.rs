@@ -14,6 +14,7 @@ use cloud::graphql::{Api, Event};
 use cloud::ingest::batch::{self, Outcome as Applied};
 use cloud::{clock, command};
 use futures_util::StreamExt as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use shared::id::{BootId, CommandId, Epoch, GatewayId, StationId};
 use shared::model::command::{Command, ConfigurationEntry, Origin as From, Told};
@@ -28,6 +29,7 @@ use shared::sync::{Batch, ClockQuality, Header, Record};
 use shared::units::Timestamp;
 use support::Person;
 use support::world::World;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const T0: i64 = 1_790_000_000_000;
@@ -310,6 +312,39 @@ async fn heard(events: &mut futures_util::stream::BoxStream<'static, Event>) -> 
         Some(Event::Next(text)) => serde_json::from_str::<Value>(&text).unwrap()["data"]["it"].take(),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn what_rings_is_counted() {
+    let mut site = Site::new().await;
+    let now = clock::now().0;
+    let facts = [
+        secured(3, Some((now - DAY, now + 29 * DAY)), 0),
+        reported("CP1", "MemoryExhaustion", None, 0),
+        reported("CP1", "memoryExhaustion", None, 1),
+        reported("CP1", "InvalidFirmwareSignature", None, 2),
+    ];
+    site.tells(&facts).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let (handle, _ours) = (recorder.handle(), metrics::set_default_local_recorder(&recorder));
+    let stop = CancellationToken::new();
+    let watching = tokio::spawn(cloud::watch::keep(site.world.db().clone(), stop.clone()));
+    let told = async {
+        loop {
+            let numbers = handle.render();
+            if numbers.contains("station_certificates_ending") && numbers.contains("security_events_critical")
+            {
+                return numbers;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let numbers = tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    assert!(numbers.contains("station_certificates_ending 1\n"), "{numbers}");
+    assert!(numbers.contains("security_events_critical{kind=\"memoryexhaustion\"} 2\n"), "{numbers}");
+    assert_eq!(numbers.matches("security_events_critical{").count(), 1, "{numbers}");
+    stop.cancel();
+    watching.await.unwrap().unwrap();
 }
 
 #[tokio::test]
