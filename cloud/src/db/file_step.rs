@@ -94,24 +94,38 @@ pub async fn received(tx: &mut PgConnection, origin: Origin, logs: &[LogReceived
     Ok(())
 }
 
-/// A command that ended without the station's yes, before the gateway could say more: nothing follows.
+/// A command's end, which comes faster than the steps do: the station's yes, or that nothing follows.
 ///
 /// # Errors
 /// As any statement.
 pub async fn settle(tx: &mut PgConnection, result: &CommandResult) -> sqlx::Result<bool> {
-    if matches!(result.outcome, Outcome::Accepted | Outcome::Scheduled | Outcome::TimedOut | Outcome::Unknown)
-    {
-        return Ok(false);
-    }
+    let (state, ended) = match result.outcome {
+        Outcome::Accepted | Outcome::Scheduled => ("Accepted", false),
+        // It may have heard us all the same.
+        Outcome::TimedOut | Outcome::Unknown => return Ok(false),
+        Outcome::Rejected
+        | Outcome::NotSupported
+        | Outcome::Failed
+        | Outcome::StationOffline
+        | Outcome::Expired
+        | Outcome::BySite
+        | Outcome::Occupied
+        | Outcome::Faulted
+        | Outcome::Unavailable => ("Refused", true),
+    };
+    // A yes needs no words.
+    let detail = if ended { text(&result.detail) } else { String::new() };
     let changed: Vec<Uuid> = sqlx::query_scalar(
-        "with u as (update firmware_updates set state = 'Refused', detail = $2, ended = true
-                    where id = $1 and state in ('Ordered', 'Fetching') returning id),
-              l as (update station_logs set state = 'Refused', detail = $2, ended = true
+        "with u as (update firmware_updates set state = $3, detail = $2, ended = $4
+                    where id = $1 and state in ('Ordered', 'Fetching', 'Fetched') returning id),
+              l as (update station_logs set state = $3, detail = $2, ended = $4
                     where id = $1 and state = 'Ordered' returning id)
          select id from u union all select id from l",
     )
     .bind(result.id.0)
-    .bind(text(&result.detail))
+    .bind(detail)
+    .bind(state)
+    .bind(ended)
     .fetch_all(tx)
     .await?;
     Ok(!changed.is_empty())

@@ -144,18 +144,35 @@ impl Core {
         stop: StopFact,
         fx: &mut Effects,
     ) -> Reply {
-        let status = stop.token.as_ref().map(|token| self.decide(now, station, token).status);
+        let mut status = stop.token.as_ref().map(|token| self.decide(now, station, token).status);
         if let Some(tx_ref) = &stop.tx_ref {
             self.tx_refs.seen(tx_ref);
         }
         match self.session_of(station, &stop) {
             Some((running, by_name)) if running.session.is_open() => {
+                if self.is_anothers(now, station, &running, &stop) {
+                    status = Some(AuthStatus::Invalid);
+                }
                 self.end(now, running, stop, by_name, fx)
             }
             Some((running, _)) => self.repeated_stop(now, running, &stop, fx),
             None => self.stop_without_session(now, station, stop, fx),
         }
         Reply::Stopped(status)
+    }
+
+    /// Was a session stopped with a card that is neither its own nor of its group? The station let it happen, and the energy
+    /// is what it is; but somebody should know (citrineos 213).
+    fn is_anothers(
+        &self,
+        now: Timestamp,
+        station: &StationId,
+        running: &RunningSession,
+        stop: &StopFact,
+    ) -> bool {
+        let (Some(began), Some(ended)) = (&running.session.start.token, &stop.token) else { return false };
+        let group = |token| self.decide(now, station, token).group;
+        began.folded() != ended.folded() && group(ended).is_none_or(|its| group(began) != Some(its))
     }
 
     /// The session that a stop means, and whether it named it. A stop without a reference of ours (0, -1, none) means the
@@ -207,6 +224,11 @@ impl Core {
         if !named {
             flags.push(SessionFlag::UnknownTxRef);
         }
+        let station = session.start.station.clone();
+        if self.is_anothers(now, &station, &running, &stop) {
+            flags.push(SessionFlag::StoppedByAnother);
+        }
+        let session = &running.session;
         let stopped = SessionStopped {
             session: session.id(),
             at: stop.at.unwrap_or(now),

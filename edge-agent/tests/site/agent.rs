@@ -91,6 +91,15 @@ impl Agent {
         format!("ws://127.0.0.1:{}/ocpp", self.port)
     }
 
+    /// What the agent's local pages show to somebody without a token.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let listening = std::fs::read_to_string(self.folder.path().join("listening.json")).unwrap();
+        let listening: serde_json::Value = serde_json::from_str(&listening).unwrap();
+        let url = format!("http://{}{path}", listening["local"].as_str().unwrap());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
     pub(crate) fn station(&self, identity: &str) -> Station {
         let mut config = StationConfig::new(self.url(), identity).with_password(PASSWORD);
         config.redial = (50, 200);

@@ -169,3 +169,59 @@ async fn steve_1296_readings_for_another_stations_transaction_go_nowhere() {
     let facts = agent.facts().await;
     assert!(!facts.iter().any(|fact| matches!(fact, Event::SessionMetered(_))), "{facts:?}");
 }
+
+/// citrineos 213: any valid card stopped anybody's session. Which cards may stop one is the station's to check; when it does
+/// not, the energy is billed to who charged, and an operator sees it.
+#[tokio::test]
+async fn citrineos_213_a_session_that_another_card_stopped_is_flagged() {
+    let agent = Agent::with_stations(&["CP1"]).await;
+    let mut station = Raw::connect(&agent, "CP1").await.unwrap();
+    let transaction = station.start(0).await;
+    let stop = format!(
+        r#"{{"transactionId":{transaction},"idTag":"OTHERS","meterStop":4000,"timestamp":"2025-11-22T13:00:00Z"}}"#
+    );
+    let answer = station.call("StopTransaction", &stop).await;
+    assert_eq!(answer[2]["idTagInfo"]["status"], "Invalid", "{answer}");
+    let facts = agent.facts().await;
+    let stops = facts.iter().filter_map(|fact| match fact {
+        Event::SessionStopped(stop) => {
+            Some((stop.energy.0, stop.flags.contains(&SessionFlag::StoppedByAnother)))
+        }
+        _ => None,
+    });
+    assert_eq!(stops.collect::<Vec<_>>(), [(4_000, true)]);
+}
+
+/// libocpp 857: certificates were taken and installed over lines that anybody can change.
+#[tokio::test]
+async fn libocpp_857_no_certificate_is_signed_over_a_line_that_is_not_encrypted() {
+    let agent = Agent::with_stations(&["CP1"]).await;
+    let mut station = Raw::connect(&agent, "CP1").await.unwrap();
+    let csr = rcgen::CertificateParams::default();
+    let csr = csr.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().unwrap();
+    let answer = station.call("SignCertificate", &serde_json::json!({ "csr": csr }).to_string()).await;
+    assert_eq!(answer[2]["status"], "Rejected", "{answer}");
+    let answer = station.call("SignCertificate", r#"{"csr":"nonsense"}"#).await;
+    assert_eq!(answer[2]["status"], "Rejected", "{answer}");
+    let facts = agent.facts().await;
+    let noticed =
+        |fact: &&Event| matches!(fact, Event::SecurityNoticed(it) if it.what == "certificate_refused");
+    assert_eq!(facts.iter().filter(noticed).count(), 1, "the same again is told once an hour");
+}
+
+/// … and identities that can be read by anybody (CWE-522): nothing that the gateway shows without a token names a station's
+/// credential, and the record of what was said holds no password.
+#[tokio::test]
+async fn cwe_522_nothing_that_gives_access_is_shown() {
+    let agent = Agent::with_stations(&["CP1"]).await;
+    let mut station = Raw::connect(&agent, "CP1").await.unwrap();
+    station.call("Heartbeat", "{}").await;
+    for path in ["/", "/api/state", "/metrics", "/readyz", "/site-ca.pem"] {
+        let shown = agent.page(path).await;
+        assert!(
+            !shown.contains("sha256$") && !shown.contains("argon2") && !shown.contains(PASSWORD),
+            "{path}"
+        );
+        assert!(!shown.contains("PRIVATE KEY"), "{path}");
+    }
+}

@@ -67,6 +67,8 @@ pub enum SessionFlag {
     Implausible,
     /// It happened before the station was the site's: it is billed to nobody.
     Foreign,
+    /// It was stopped with a card that is neither its own nor of its group.
+    StoppedByAnother,
 }
 
 /// A session began.

@@ -31,20 +31,18 @@ impl Core {
         request: Result<String, String>,
         fx: &mut Effects,
     ) -> Reply {
-        let objection = match &request {
-            Err(reason) => Some(reason.clone()),
-            Ok(_) => self.objection_to_signing(now, station).map(str::to_owned),
+        let request = request.and_then(|request| match self.objection_to_signing(now, station) {
+            None => Ok(request),
+            Some(objection) => Err(objection.to_owned()),
+        });
+        let request = match request {
+            Ok(request) => request,
+            Err(detail) => {
+                let what = "certificate_refused".into();
+                self.noticed(SecurityNoticed { station: Some(station.clone()), what, detail, at: now }, fx);
+                return Reply::Signing(false);
+            }
         };
-        if let Some(detail) = objection {
-            let what = "certificate_refused".into();
-            fx.event(Event::SecurityNoticed(SecurityNoticed {
-                station: Some(station.clone()),
-                what,
-                detail,
-                at: now,
-            }));
-            return Reply::Signing(false);
-        }
         let asked =
             self.security.work.get(station).is_some_and(|work| work.is_at(SecurityStep::AwaitingRequest));
         if asked {
@@ -53,7 +51,7 @@ impl Core {
             let work = Work::new(SecurityWork::Certificate, [SecurityStep::DeliveringCertificate]);
             self.begin_security(now, station, work, fx);
         }
-        let what = Making::Certificate(request.unwrap_or_default());
+        let what = Making::Certificate(request);
         fx.sends.push(Send::Make { station: station.clone(), what });
         Reply::Signing(true)
     }

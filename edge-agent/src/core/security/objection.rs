@@ -4,7 +4,7 @@
 use shared::id::StationId;
 use shared::model::command::{Command, CommandBody};
 use shared::model::security::{HIGHEST_PROFILE, ProfileRaise};
-use shared::model::settings::{folded, is_secret};
+use shared::model::settings::folded;
 
 use crate::core::Core;
 
@@ -65,7 +65,7 @@ impl Core {
 
 /// Why a setting is not written like others.
 pub(in crate::core) fn objection_to_writing(key: &str) -> Option<&'static str> {
-    if is_secret(key) {
+    if folded(key) == "authorizationkey" {
         return Some(
             "passwords are changed by RotatePassword, so that the old one is good until the new one works",
         );
