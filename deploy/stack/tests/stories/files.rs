@@ -71,7 +71,11 @@ async fn upload(story: &Story, version: &str, image: &[u8], signed: Option<(Stri
     assert_eq!(answer.status(), 200);
     let told: Value = answer.json().await.unwrap();
     assert_eq!(told["sha256"], hex(image), "{told}");
-    assert_eq!(put(story.operator.token()).send().await.unwrap().status(), 409, "an image never changes");
+    assert_eq!(
+        put(story.operator.token(), b"x").send().await.unwrap().status(),
+        409,
+        "an image never changes"
+    );
     created["it"]["id"].as_str().unwrap().to_owned()
 }
 
