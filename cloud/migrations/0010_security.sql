@@ -33,6 +33,8 @@ create table security_works (
 create unique index security_works_order
     on security_works (charge_point_id, work, coalesce(command, '00000000-0000-0000-0000-000000000000'));
 
+create index security_works_command on security_works (command);
+
 -- What stations reported. Also of those that are not, or no longer, the site's own: an auditor may ask.
 create table security_events (
     id               bigint generated always as identity primary key,

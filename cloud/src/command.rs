@@ -25,7 +25,7 @@ use crate::booking;
 use crate::clock;
 use crate::db::audit::{self, Entry};
 use crate::db::record::Origin;
-use crate::db::{command as rows, file_step};
+use crate::db::{command as rows, file_step, security};
 use crate::live::{self, Hint, Hub};
 
 /// The channel on which replicas hear of new commands; the payload is the command's id.
@@ -106,7 +106,8 @@ pub async fn finish(tx: &mut PgConnection, gateway: GatewayId, result: &CommandR
     if first {
         metrics::counter!("commands_total", "outcome" => result.outcome.name()).increment(1);
         let files = if file_step::settle(tx, result).await? { vec![result.id.0] } else { vec![] };
-        live::notify(tx, &Hint { commands: vec![result.id.0], files, ..Hint::default() }).await?;
+        let security = security::settle(tx, result).await?.into_iter().collect();
+        live::notify(tx, &Hint { commands: vec![result.id.0], files, security, ..Hint::default() }).await?;
     }
     // Also when it comes late: what the site keeps by then has to be let go.
     booking::settle(tx, result).await?;

@@ -250,8 +250,8 @@ async fn how_a_station_is_secured_is_its_newest_word() {
     site.tells(&[
         secured(3, soon, 20),
         secured(1, None, 10),
+        progressed(None, SecurityStep::Done, "by itself", 9),
         progressed(Some(order), SecurityStep::AwaitingRequest, "asked", 10),
-        progressed(None, SecurityStep::Done, "by itself", 11),
         progressed(Some(order), SecurityStep::Failed, "no request came", 12),
         progressed(Some(order), SecurityStep::DeliveringCertificate, "late news", 11),
     ])
@@ -315,6 +315,43 @@ async fn heard(events: &mut futures_util::stream::BoxStream<'static, Event>) -> 
 }
 
 #[tokio::test]
+async fn what_outlives_its_order_goes_on_and_what_was_hidden_ends_with_it() {
+    let mut site = Site::new().await;
+    let ask = "{ it: stationSecurity($at) { progress { commandId work step detail ended } } }";
+    let order = async |it: &str| {
+        let given =
+            site.it(&format!("mutation {{ it: {it}($at, terms: {{answerWithin: 0}}) {{ id }} }}")).await;
+        CommandId(given["id"].as_str().unwrap().parse().unwrap())
+    };
+    let (slow, hidden) = (order("renewCertificate").await, order("renewCertificate").await);
+    let lives =
+        "select string_agg(round(extract(epoch from expires_at - issued_at))::text, ' ') from commands";
+    assert_eq!(site.text(lives).await.as_deref(), Some("3600 3600"), "time enough for all steps");
+    let finish = async |site: &Site, id, outcome, at| {
+        let mut tx = site.world.db().begin().await.unwrap();
+        let result = CommandResult::plain(id, outcome, "", Timestamp(T0 + at));
+        assert!(command::finish(&mut tx, site.origin.gateway, &result).await.unwrap());
+        tx.commit().await.unwrap();
+    };
+    let shown = |order: CommandId, step: &str, ended: bool| json!({"commandId": order.0.to_string(), "work": "Certificate", "step": step, "detail": null, "ended": ended});
+
+    site.tells(&[progressed(Some(slow), SecurityStep::AwaitingRequest, "", 10)]).await;
+    finish(&site, slow, Outcome::TimedOut, 20).await;
+    let open = shown(slow, "AwaitingRequest", false);
+    assert_eq!(site.it(ask).await[0]["progress"], json!([open]), "the station may still do it");
+    site.tells(&[progressed(None, SecurityStep::Done, "", 30)]).await;
+    let first = shown(slow, "Done", true);
+    assert_eq!(site.it(ask).await[0]["progress"], json!([first]));
+
+    site.tells(&[progressed(Some(hidden), SecurityStep::DeliveringCertificate, "", 40)]).await;
+    finish(&site, hidden, Outcome::Accepted, 50).await;
+    assert_eq!(site.it(ask).await[0]["progress"], json!([shown(hidden, "Done", true), first]));
+    site.tells(&[progressed(None, SecurityStep::AwaitingRequest, "", 60)]).await;
+    let progress = site.it(ask).await[0]["progress"].take();
+    assert_eq!((progress.as_array().unwrap().len(), &progress[0]["commandId"]), (3, &Value::Null));
+}
+
+#[tokio::test]
 async fn what_rings_is_counted() {
     let mut site = Site::new().await;
     let now = clock::now().0;
@@ -361,6 +398,18 @@ async fn a_password_that_the_gateway_made_is_taken_over_unless_somebody_was_fast
     site.another_epoch().await;
     site.tells(&[rotated("first", "second"), rotated("second", "third")]).await;
     assert_eq!(site.text(current).await.as_deref(), Some("third"));
+
+    let begun = Fact::SecurityProgressed(SecurityProgressed {
+        command: None,
+        station: station("CP1"),
+        work: SecurityWork::Password,
+        step: SecurityStep::AwaitingReturn,
+        detail: String::new(),
+        at: Timestamp(T0),
+    });
+    site.tells(&[begun, rotated("third", "third")]).await;
+    let steps = "select string_agg(concat(step, ' ', ended), '; ') from security_works";
+    assert_eq!(site.text(steps).await.as_deref(), Some("Done t"), "though the gateway did not say so");
 
     let entries = site.text(logged).await.unwrap();
     let one =

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use shared::model::security::{
-    CredentialRotated, LONGEST_TECH_INFO, SecurityProgressed, SecurityReported, StationSecured, is_critical,
+    CredentialRotated, LONGEST_TECH_INFO, SecurityProgressed, SecurityReported, SecurityStep, SecurityWork,
+    StationSecured, is_critical,
 };
+use shared::model::{CommandResult, Outcome};
 use shared::units::Timestamp;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -78,11 +80,15 @@ pub async fn secured(tx: &mut PgConnection, origin: Origin, it: &StationSecured)
     Ok(())
 }
 
-/// Keeps how far something is. What nobody ordered is one row of its kind: the latest.
+/// Keeps how far something is. What nobody ordered is one row of its kind, the latest; what outlives its order goes on in the
+/// order's row, because a station is at one thing at a time.
 ///
 /// # Errors
 /// As any statement.
 pub async fn progressed(tx: &mut PgConnection, origin: Origin, it: &SecurityProgressed) -> sqlx::Result<()> {
+    if it.command.is_none() && goes_on(tx, origin, it).await? {
+        return Ok(());
+    }
     sqlx::query(
         "insert into security_works (charge_point_id, command, work, step, detail, ended, began_at, at)
          select id, $3, $4, $5, $6, $7, $8, $8 from charge_points where site_id = $1 and charge_point_hardware_id = $2
@@ -104,6 +110,55 @@ pub async fn progressed(tx: &mut PgConnection, origin: Origin, it: &SecurityProg
     Ok(())
 }
 
+async fn goes_on(tx: &mut PgConnection, origin: Origin, it: &SecurityProgressed) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update security_works set step = $4, detail = $5, ended = $6, at = $7
+         where id = (select w.id from security_works w join charge_points p on p.id = w.charge_point_id
+                     where p.site_id = $1 and p.charge_point_hardware_id = $2 and w.work = $3 and not w.ended and w.at <= $7
+                     order by w.at desc, w.id desc limit 1)",
+    )
+    .bind(origin.site_id)
+    .bind(text(it.station.as_str()))
+    .bind(it.work.name())
+    .bind(it.step.name())
+    .bind(text(&it.detail))
+    .bind(it.step.is_end())
+    .bind(time(it.at))
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// An order has ended: so has what it set off, even if a restart of the gateway hid the last step. Not what a station was
+/// too slow for: that goes on. The site where something is otherwise now.
+///
+/// # Errors
+/// As any statement.
+pub async fn settle(tx: &mut PgConnection, result: &CommandResult) -> sqlx::Result<Option<i64>> {
+    let step = match result.outcome {
+        Outcome::Accepted => SecurityStep::Done,
+        Outcome::TimedOut | Outcome::Unknown | Outcome::Scheduled | Outcome::Expired => return Ok(None),
+        Outcome::Rejected
+        | Outcome::NotSupported
+        | Outcome::Failed
+        | Outcome::StationOffline
+        | Outcome::BySite
+        | Outcome::Occupied
+        | Outcome::Faulted
+        | Outcome::Unavailable => SecurityStep::Failed,
+    };
+    sqlx::query_scalar(
+        "update security_works w set step = $2, detail = $3, ended = true, at = greatest(w.at, $4)
+         from charge_points p where p.id = w.charge_point_id and w.command = $1 and not w.ended returning p.site_id",
+    )
+    .bind(result.id.0)
+    .bind(step.name())
+    .bind(text(&result.detail))
+    .bind(time(result.at))
+    .fetch_optional(tx)
+    .await
+}
+
 /// A station came with another password. Its charge point, if that had none but the one before.
 ///
 /// # Errors
@@ -123,6 +178,30 @@ pub async fn rotated(
     .bind(text(&it.credential))
     .fetch_optional(tx)
     .await
+}
+
+/// It came with it, so nothing is left to do for it, even if a restart of the gateway hid the last step.
+///
+/// # Errors
+/// As any statement.
+pub async fn password_reached(
+    tx: &mut PgConnection,
+    origin: Origin,
+    it: &CredentialRotated,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update security_works w set step = $4, ended = true, at = $5 from charge_points p
+         where p.id = w.charge_point_id and p.site_id = $1 and p.charge_point_hardware_id = $2 and w.work = $3
+           and not w.ended and w.at <= $5",
+    )
+    .bind(origin.site_id)
+    .bind(text(it.station.as_str()))
+    .bind(SecurityWork::Password.name())
+    .bind(SecurityStep::Done.name())
+    .bind(time(it.at))
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// How a station is secured, and the latest of what was done about it.

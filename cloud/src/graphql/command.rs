@@ -57,9 +57,9 @@ pub(super) struct CommandView {
 /// On what terms an order is given.
 #[derive(InputObject, Clone, Copy)]
 pub(super) struct OrderTerms {
-    /// Seconds for which it is worth doing; after them it is never carried out. At most 30 days.
-    #[graphql(default = 20)]
-    expires_in: i32,
+    /// Seconds for which it is worth doing; after them it is never carried out. At most 30 days. 20 when left out; an hour
+    /// for orders that go in steps: `rotatePassword`, `renewCertificate`, `raiseSecurityProfile`.
+    expires_in: Option<i32>,
     /// When the station is not connected: keep the order until it is, instead of ending with StationOffline.
     #[graphql(default)]
     wait_for_station: bool,
@@ -85,7 +85,12 @@ impl Default for Terms {
 
 impl Terms {
     pub(super) fn read(given: Option<OrderTerms>) -> Result<Self> {
-        let Some(given) = given else { return Ok(Terms::default()) };
+        Self::or(given, LIFE)
+    }
+
+    /// The same, with so long a life unless something else is said.
+    pub(super) fn or(given: Option<OrderTerms>, life: Duration) -> Result<Self> {
+        let Some(given) = given else { return Ok(Terms { life, ..Terms::default() }) };
         let seconds = |value: i32, range: std::ops::RangeInclusive<i32>, name: &str| {
             let seconds = u64::try_from(value).ok().filter(|_| range.contains(&value));
             let bad =
@@ -93,7 +98,10 @@ impl Terms {
             seconds.map(Duration::from_secs).ok_or_else(bad)
         };
         Ok(Terms {
-            life: seconds(given.expires_in, 1..=LONGEST_LIFE, "expiresIn")?,
+            life: match given.expires_in {
+                Some(given) => seconds(given, 1..=LONGEST_LIFE, "expiresIn")?,
+                None => life,
+            },
             waits: given.wait_for_station,
             patience: seconds(given.answer_within, 0..=25, "answerWithin")?,
         })
@@ -396,8 +404,16 @@ pub(super) async fn order(
     body: CommandBody,
     terms: Option<OrderTerms>,
 ) -> Result<CommandView> {
+    order_on(ctx, target, body, Terms::read(terms)?).await
+}
+
+pub(super) async fn order_on(
+    ctx: &Context<'_>,
+    target: Target,
+    body: CommandBody,
+    terms: Terms,
+) -> Result<CommandView> {
     let (viewer, _) = reach(ctx, Deed::Operate).await?;
-    let terms = Terms::read(terms)?;
     let to = Addressee::of(&target).ok_or_else(|| Fault::BadInput(NO_GATEWAY.into()))?;
     let (id, _) = give(app(ctx), to, body, viewer.id, terms).await?;
     let row = station::command(&app(ctx).db, id.0, &viewer.reach(Deed::Operate)).await?;

@@ -42,6 +42,7 @@ impl Security {
         }
         let mut other_passwords = false;
         for rotated in &self.rotated {
+            rows::password_reached(tx, origin, rotated).await?;
             other_passwords |= take_over(tx, origin, rotated).await?;
         }
         if other_passwords {

@@ -1,14 +1,20 @@
 //! Orders about security. What they set off goes in steps: `stationSecurity` tells how far it is.
 
+use std::time::Duration;
+
 use async_graphql::{Context, Enum, ID, InputObject, Object};
 use shared::model::CommandBody;
 use shared::model::security::{
     CertificateHash as Hash, HashAlgorithm as Algorithm, ProfileRaise, RootUse as Root,
 };
 
-use super::super::command::{CommandView, OrderTerms, charge_point, order};
+use super::super::command::{CommandView, OrderTerms, Terms, charge_point, order, order_on};
 use super::super::error::{Fault, Result};
 use super::check;
+use crate::db::station::Target;
+
+/// Stations take minutes to make a key, and come back when they have restarted.
+const LIFE_OF_STEPS: Duration = Duration::from_hours(1);
 
 /// What an authority's certificate is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -113,7 +119,7 @@ impl SecurityMutation {
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::RenewCertificate, terms).await
+        in_steps(ctx, at, CommandBody::RenewCertificate, terms).await
     }
 
     /// Gives a station a new password, made by the gateway: nobody sees it. The old one is good until the station has come
@@ -127,7 +133,7 @@ impl SecurityMutation {
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::RotatePassword { over_plain: over_plain_line }, terms).await
+        in_steps(ctx, at, CommandBody::RotatePassword { over_plain: over_plain_line }, terms).await
     }
 
     /// Brings a station to a higher security profile: 1 password, 2 password over TLS, 3 certificates on both sides. There
@@ -156,6 +162,16 @@ impl SecurityMutation {
         let to = u8::try_from(to).unwrap_or_default();
         let raise = check::raise(ProfileRaise { to, address_key, address, over_plain: over_plain_line })?;
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::RaiseProfile(Box::new(raise)), terms).await
+        in_steps(ctx, at, CommandBody::RaiseProfile(Box::new(raise)), terms).await
     }
+}
+
+/// The order ends with the last of its steps.
+async fn in_steps(
+    ctx: &Context<'_>,
+    at: Target,
+    body: CommandBody,
+    terms: Option<OrderTerms>,
+) -> Result<CommandView> {
+    order_on(ctx, at, body, Terms::or(terms, LIFE_OF_STEPS)?).await
 }
