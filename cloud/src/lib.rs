@@ -11,6 +11,7 @@ pub mod auth;
 pub mod billing;
 pub mod booking;
 pub mod broker;
+pub mod bulk;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -86,6 +87,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tasks.spawn(ingest::run(app.clone(), broker, stop.clone()));
     }
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
+    tasks.spawn(bulk::work(app.db.clone(), app.live.clone(), stop.clone()));
     tasks.spawn(db::audit_chain::tell_head(app.db.clone(), stop.clone()));
     tasks.spawn(lists::keep(app.db.clone(), stop.clone()));
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));

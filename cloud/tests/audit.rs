@@ -25,7 +25,8 @@ const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword
     getLocalListVersion sendLocalList keepLocalLists openOnboardingWindow closeOnboardingWindow
     adoptStation rejectStation holdStation releaseStation setWantedConfiguration readStationFrames
     setStationQuirks acceptQuirkSuggestion dismissQuirkSuggestion
-    installCertificate deleteCertificate getCertificates renewCertificate rotatePassword raiseSecurityProfile";
+    installCertificate deleteCertificate getCertificates renewCertificate rotatePassword raiseSecurityProfile
+    bulkOrder pauseBulkOrder resumeBulkOrder cancelBulkOrder";
 
 /// Those that do not, and why.
 const NOT_LOGGED: [(&str, &str); 4] = [

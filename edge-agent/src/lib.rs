@@ -24,6 +24,8 @@ pub mod sync;
 pub mod tls;
 pub mod workshop;
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -94,6 +96,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         made: Vec::new(),
         unasked: Vec::new(),
         installers: Vec::new(),
+        ordered: HashMap::new(),
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
@@ -121,6 +124,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         online: is_online,
         metrics,
         authority: pki::authority_file(&config.data_dir),
+        guard: Arc::new(local::Guard::new(config.data_dir.clone())?),
+        directory: directory.clone(),
+        clock: clock.clone(),
     };
     tokio::spawn(serve_pages(pages, local, stop.clone()));
     let server = door_keeper(&config, directory, &to_site, (&clock, &frames));
@@ -227,8 +233,8 @@ async fn wait_for_identity(data_dir: &Path) -> anyhow::Result<Option<Identity>> 
 }
 
 async fn serve_pages(listener: TcpListener, local: local::Local, stop: CancellationToken) {
-    let served =
-        axum::serve(listener, local::router(local)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let pages = local::router(local).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the local pages stopped");
     }

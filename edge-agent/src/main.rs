@@ -10,6 +10,9 @@ use edge_agent::clock::Clock;
 use edge_agent::config::{self, Config};
 use edge_agent::enroll;
 use edge_agent::local::call::{self, Onboarding};
+use edge_agent::local::client::{self, Terms};
+use edge_agent::local::operation::Operation;
+use edge_agent::local::token;
 use edge_agent::pki::Authority;
 use shared::id::StationId;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +55,29 @@ enum Command {
         #[command(subcommand)]
         wanted: Onboarding,
     },
+    /// Print the installer's token for the local API and page; it is made when there is none.
+    LocalToken {
+        /// Make a new one; the old one is worth nothing from then on.
+        #[arg(long)]
+        new: bool,
+    },
+    /// Order something of a station, also without internet. Ends with 0 when it was done or will be, with 3 when the station
+    /// is not there or does not answer, with 2 when it refused, and with 1 when it could not be ordered.
+    Station {
+        /// Its identity.
+        station: String,
+        #[command(subcommand)]
+        operation: Operation,
+        /// Seconds for which it is worth doing.
+        #[arg(long, global = true)]
+        expires_in: Option<u32>,
+        /// Keep it until the station is there.
+        #[arg(long, global = true)]
+        wait: bool,
+        /// Print the answer as JSON.
+        #[arg(long, global = true)]
+        json: bool,
+    },
     /// Trade a one-time claim code for this gateway's identity.
     Enroll {
         /// The cloud's address, such as https://charging.example.com
@@ -73,7 +99,7 @@ async fn main() -> ExitCode {
     // One TLS provider for the whole process, chosen here once.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -81,7 +107,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn command(cli: Cli) -> anyhow::Result<()> {
+async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Run) {
         Command::DefaultConfig => print(config::DEFAULT),
         Command::CheckConfig => {
@@ -96,7 +122,23 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Onboarding { wanted } => {
             let config = Config::load(cli.config.as_deref())?;
-            print(&call::onboarding(&config.local.listen, wanted).await?);
+            print(&call::onboarding(&config.data_dir, wanted).await?);
+        }
+        Command::LocalToken { new } => {
+            let data_dir = Config::load(cli.config.as_deref())?.data_dir;
+            let token = if new { token::make(&data_dir)? } else { token::load_or_make(&data_dir)? };
+            print(&format!("{token}\n"));
+        }
+        Command::Station { station, operation, expires_in, wait, json } => {
+            let data_dir = Config::load(cli.config.as_deref())?.data_dir;
+            let terms = Terms { expires_in, wait_for_station: wait };
+            let outcome = client::order(&data_dir, &station, &operation, terms).await?;
+            print(&if json {
+                format!("{}\n", serde_json::to_string(&outcome)?)
+            } else {
+                outcome.to_string()
+            });
+            return Ok(ExitCode::from(outcome.code()));
         }
         Command::Enroll { cloud, claim, data } => {
             let data_dir = match data {
@@ -111,7 +153,7 @@ async fn command(cli: Cli) -> anyhow::Result<()> {
             edge_agent::run(config, stop_signal()?).await?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Cancelled by SIGTERM or SIGINT.

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use shared::id::{CommandId, StationId};
-use shared::model::CommandResult;
 use shared::model::command::Outcome;
 use shared::model::document::DocumentVersion;
+use shared::model::{Command, CommandResult};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +64,13 @@ pub enum Message {
         /// Which.
         link: LinkId,
     },
+    /// An installer orders something of a station, and waits for its end.
+    Order {
+        /// What.
+        command: Command,
+        /// For its end.
+        done: oneshot::Sender<CommandResult>,
+    },
     /// Somebody wants to see the site.
     Snapshot(oneshot::Sender<Snapshot>),
     /// The installer decides something; he hears when it is done, or why it cannot be.
@@ -99,6 +106,8 @@ pub struct Site {
     pub made: Vec<(StationId, Made)>,
     /// Commands that could not be put to their station.
     pub unasked: Vec<CommandId>,
+    /// Installers who wait for the end of what they ordered.
+    pub ordered: HashMap<CommandId, Vec<oneshot::Sender<CommandResult>>>,
     /// Installers who wait for the commit of what they decided.
     pub installers: Vec<oneshot::Sender<Result<(), String>>>,
     /// Cancelled when the agent shall stop.
@@ -206,6 +215,10 @@ impl Site {
                 return self.link_up(station, link, arrival, visitor, orders);
             }
             Message::LinkDown { station, link } => self.link_down(station, link),
+            Message::Order { command, done } => {
+                self.ordered.entry(command.id).or_default().push(done);
+                Input::Command(command)
+            }
             Message::Installer { act, done } => match self.core.objection(&act) {
                 None => {
                     self.installers.push(done);
@@ -291,7 +304,7 @@ impl Site {
         match send {
             Send::Reply { link, call, reply } => self.order(link, Order::Reply(call, Box::new(reply))),
             Send::Ask { link, command, ask } => self.order(link, Order::Ask(command, Box::new(ask))),
-            Send::Result(result) => drop(self.results.try_send(result)),
+            Send::Result(result) => self.tell_end(result),
             Send::Directory(stations) => self.announce(stations),
             Send::Prepare(errand) => {
                 let (command, reached) = (errand.command, self.links.reached(&errand.station));
@@ -308,6 +321,14 @@ impl Site {
             }
             Send::Gate(gate) => self.directory.open(gate),
             Send::HangUp { link, reason } => self.order(link, Order::Close(reason)),
+        }
+    }
+
+    /// To the installers who wait for it, else to the cloud.
+    fn tell_end(&mut self, result: CommandResult) {
+        match self.ordered.remove(&result.id) {
+            Some(waiting) => waiting.into_iter().for_each(|done| drop(done.send(result.clone()))),
+            None => drop(self.results.try_send(result)),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod audit_chain;
 pub mod audit_log;
 pub mod bill;
+pub mod bulk;
 pub mod card;
 pub mod command;
 pub mod cursor;

@@ -159,6 +159,15 @@ impl ChargingMutation {
 }
 
 impl ChargingProfileInput {
+    /// A profile for stations as a whole; one session is at one of them only.
+    pub(super) fn for_whole_stations(self) -> Result<CommandBody> {
+        let profile = self.read()?;
+        if matches!(profile.purpose, ChargingPurpose::Session(_)) {
+            return Err(Fault::BadInput("A profile for a SESSION is for one station.".into()));
+        }
+        Ok(CommandBody::SetChargingProfile { evse: None, profile })
+    }
+
     fn read(self) -> Result<ChargingProfile> {
         let purpose = match (self.purpose, self.session_id) {
             (Purpose::Station, None) => ChargingPurpose::Station,

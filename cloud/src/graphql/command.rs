@@ -249,11 +249,9 @@ impl CommandMutation {
         #[graphql(default)] keys: Vec<String>,
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
-        if keys.len() > 100 || keys.iter().any(|key| !(1..=50).contains(&key.chars().count())) {
-            return Err(Fault::BadInput("At most 100 keys, each of 1 to 50 characters.".into()));
-        }
+        let body = get_configuration_body(keys)?;
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::GetConfiguration { keys }, terms).await
+        order(ctx, at, body, terms).await
     }
 
     /// Changes a setting of a station; not its password (`rotatePassword`) nor its profile (`raiseSecurityProfile`).
@@ -265,12 +263,10 @@ impl CommandMutation {
         value: String,
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
-        if !(1..=50).contains(&key.chars().count()) || value.chars().count() > 500 {
-            return Err(Fault::BadInput("A key has 1 to 50 characters, a value at most 500.".into()));
-        }
         super::security::writable(&key)?;
+        let body = change_configuration_body(key, value)?;
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::ChangeConfiguration { key, value }, terms).await
+        order(ctx, at, body, terms).await
     }
 
     /// Makes a station forget the tokens it remembers.
@@ -307,16 +303,9 @@ impl CommandMutation {
         data: Option<String>,
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
-        let long =
-            |text: &Option<String>, most: usize| text.as_ref().is_some_and(|it| it.chars().count() > most);
-        if !(1..=255).contains(&vendor_id.chars().count()) || long(&message_id, 50) || long(&data, 16_384) {
-            return Err(Fault::BadInput(
-                "vendorId has 1 to 255 characters, messageId at most 50, data at most 16384.".into(),
-            ));
-        }
+        let body = data_transfer_body(vendor_id, message_id, data)?;
         let at = charge_point(ctx, &charge_point_id).await?;
-        order(ctx, at, CommandBody::DataTransfer { vendor: vendor_id, message: message_id, data }, terms)
-            .await
+        order(ctx, at, body, terms).await
     }
 
     /// Asks a station for the version of the list of tokens that it keeps. `result` has it.
@@ -341,6 +330,33 @@ impl CommandMutation {
         let at = charge_point(ctx, &charge_point_id).await?;
         order(ctx, at, CommandBody::SendLocalList, terms).await
     }
+}
+
+pub(super) fn get_configuration_body(keys: Vec<String>) -> Result<CommandBody> {
+    if keys.len() > 100 || keys.iter().any(|key| !(1..=50).contains(&key.chars().count())) {
+        return Err(Fault::BadInput("At most 100 keys, each of 1 to 50 characters.".into()));
+    }
+    Ok(CommandBody::GetConfiguration { keys })
+}
+
+pub(super) fn change_configuration_body(key: String, value: String) -> Result<CommandBody> {
+    if !(1..=50).contains(&key.chars().count()) || value.chars().count() > 500 {
+        return Err(Fault::BadInput("A key has 1 to 50 characters, a value at most 500.".into()));
+    }
+    Ok(CommandBody::ChangeConfiguration { key, value })
+}
+
+pub(super) fn data_transfer_body(
+    vendor: String,
+    message: Option<String>,
+    data: Option<String>,
+) -> Result<CommandBody> {
+    let long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|it| it.chars().count() > most);
+    if !(1..=255).contains(&vendor.chars().count()) || long(&message, 50) || long(&data, 16_384) {
+        let limits = "vendorId has 1 to 255 characters, messageId at most 50, data at most 16384.";
+        return Err(Fault::BadInput(limits.into()));
+    }
+    Ok(CommandBody::DataTransfer { vendor, message, data })
 }
 
 /// Where an order goes.

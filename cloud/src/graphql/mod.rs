@@ -11,6 +11,7 @@ mod api_key;
 mod audit;
 mod bill;
 mod booking;
+mod bulk;
 mod card;
 mod charging;
 mod coerce;
@@ -91,6 +92,7 @@ pub struct Query(
     quirk::QuirkQuery,
     finding::FindingQuery,
     security::SecurityQuery,
+    bulk::BulkQuery,
 );
 
 /// What can be done.
@@ -117,6 +119,7 @@ pub struct Mutation(
     life::SettingsMutation,
     life::FramesMutation,
     security::SecurityMutation,
+    bulk::BulkMutation,
     member::MemberMutation,
     api_key::ApiKeyMutation,
 );
@@ -131,6 +134,7 @@ pub struct Subscription(
     file::FileSubscription,
     security::SecuritySubscription,
     entity::EntitySubscription,
+    bulk::BulkSubscription,
 );
 
 type Executor = Schema<Query, Mutation, Subscription>;

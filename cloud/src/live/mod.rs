@@ -64,6 +64,9 @@ pub struct Hint {
     /// Sites whose stations are secured otherwise, or reported something of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub security: Vec<i64>,
+    /// Orders to many stations that are further.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bulks: Vec<i64>,
 }
 
 /// A session as it is now.
@@ -105,6 +108,7 @@ pub struct Hub {
     unknown_cards: broadcast::Sender<Arc<i64>>,
     files: broadcast::Sender<Arc<Uuid>>,
     security: broadcast::Sender<Arc<i64>>,
+    bulks: broadcast::Sender<Arc<i64>>,
     hints: mpsc::Sender<Hint>,
 }
 
@@ -120,6 +124,7 @@ impl Hub {
             unknown_cards: broadcast::channel(SUBSCRIBER_BUFFER).0,
             files: broadcast::channel(SUBSCRIBER_BUFFER).0,
             security: broadcast::channel(SUBSCRIBER_BUFFER).0,
+            bulks: broadcast::channel(SUBSCRIBER_BUFFER).0,
             hints,
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(send_hints(db.clone(), pending)));
@@ -162,6 +167,11 @@ impl Hub {
         self.security.subscribe()
     }
 
+    /// Numbers of orders to many stations as they get further.
+    pub fn bulks(&self) -> broadcast::Receiver<Arc<i64>> {
+        self.bulks.subscribe()
+    }
+
     /// Tells every replica, soon, of what is already committed.
     ///
     /// For the hot path: a notification inside a transaction makes all commits of the database wait for one another. Here
@@ -200,6 +210,7 @@ impl Hint {
         merge(&mut self.unknown_cards, other.unknown_cards);
         merge(&mut self.files, other.files);
         merge(&mut self.security, other.security);
+        merge(&mut self.bulks, other.bulks);
     }
 
     /// The same in pieces that fit into a notification.
@@ -222,6 +233,7 @@ impl Hint {
         let files = self.files.chunks(IDS_PER_HINT).map(|ids| Self { files: ids.into(), ..Self::default() });
         let security =
             self.security.chunks(IDS_PER_HINT).map(|ids| Self { security: ids.into(), ..Self::default() });
+        let bulks = self.bulks.chunks(IDS_PER_HINT).map(|ids| Self { bulks: ids.into(), ..Self::default() });
         sites
             .chain(connectors)
             .chain(sessions)
@@ -230,6 +242,7 @@ impl Hint {
             .chain(unknown_cards)
             .chain(files)
             .chain(security)
+            .chain(bulks)
             .collect()
     }
 }
@@ -321,7 +334,8 @@ mod tests {
             changes: numbers.clone(),
             unknown_cards: numbers.clone(),
             files: ids,
-            security: numbers,
+            security: numbers.clone(),
+            bulks: numbers,
         };
         let mut whole = Hint::default();
         for part in hint.parts() {

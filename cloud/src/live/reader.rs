@@ -37,6 +37,9 @@ impl Reader {
         for site in hint.security {
             self.hub.security.send(Arc::new(site)).ok();
         }
+        for bulk in hint.bulks {
+            self.hub.bulks.send(Arc::new(bulk)).ok();
+        }
         if !hint.sites.is_empty() || !hint.connectors.is_empty() {
             self.look().await?;
         }

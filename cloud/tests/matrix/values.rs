@@ -44,6 +44,7 @@ pub(crate) enum Row {
     Member,
     ApiKey,
     Firmware,
+    Bulk,
 }
 
 impl Whose {
@@ -63,6 +64,7 @@ impl Whose {
             Row::QuirkSuggestion => of(91, 92),
             Row::Member => of(8, 5),
             Row::ApiKey => of(92, 91),
+            Row::Bulk => of(101, 102),
             Row::Command => {
                 return json!(format!("{}-0000-4000-8000-00000000012{}", self.tenant.hex, of(1, 2) % 10));
             }

@@ -104,6 +104,11 @@ impl Edge {
         format!("http://{}", self.local)
     }
 
+    /// What an installer has to show at the local API to change something.
+    pub fn installer_token(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.service.data().join("local-token"))?.trim().to_owned())
+    }
+
     /// Who it is towards the broker.
     pub fn identity(&self) -> Result<Identity> {
         Ok(toml::from_str(&std::fs::read_to_string(self.service.data().join("identity.toml"))?)?)

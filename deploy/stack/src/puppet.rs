@@ -105,12 +105,7 @@ impl Puppet {
         loop {
             let message = self.hear().await?;
             match message[0].as_u64() {
-                Some(2) => {
-                    let call = call(&message)?;
-                    if !self.keeps_house(&call).await? {
-                        self.asked.push(call);
-                    }
-                }
+                Some(2) => self.asked.push(call(&message)?),
                 _ if message[1] == id => return Ok(message),
                 _ => {}
             }
@@ -142,22 +137,9 @@ impl Puppet {
         loop {
             let message = self.hear().await?;
             if message[0] == 2 {
-                let call = call(&message)?;
-                if !self.keeps_house(&call).await? {
-                    return Ok(call);
-                }
+                return call(&message);
             }
         }
-    }
-
-    /// What the gateway wants to know of every station by itself, and no story is about: a puppet has no such setting.
-    async fn keeps_house(&mut self, call: &Call) -> Result<bool> {
-        let keys = &call.payload["key"];
-        let own = call.action == "GetConfiguration" && keys[0] == "LocalAuthListEnabled";
-        if own {
-            self.reply(call, json!({ "unknownKey": keys })).await?;
-        }
-        Ok(own)
     }
 
     /// Answers what the gateway asked.

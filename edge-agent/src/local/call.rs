@@ -1,9 +1,13 @@
 //! The command line's way to the running agent: its local API.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::id::StationId;
+
+use super::client;
 
 /// What the installer can do about unknown stations.
 #[derive(Subcommand)]
@@ -36,12 +40,13 @@ pub enum Onboarding {
     },
 }
 
-/// Has the agent that listens at `address` do it; its answer, for the person.
+/// Has the agent of a data folder do it; its answer, for the person.
 ///
 /// # Errors
 /// When no agent runs there, or when it refuses, with its reason.
-pub async fn onboarding(address: &str, wanted: Onboarding) -> anyhow::Result<String> {
-    let at = |path: &str| format!("http://{address}{path}");
+pub async fn onboarding(data_dir: &Path, wanted: Onboarding) -> anyhow::Result<String> {
+    let (address, token) = (client::address(data_dir)?, client::token(data_dir)?);
+    let at = |path: &str| format!("{address}{path}");
     let client = reqwest::Client::new();
     let request = match wanted {
         Onboarding::Show => client.get(at("/api/onboarding")),
@@ -53,10 +58,11 @@ pub async fn onboarding(address: &str, wanted: Onboarding) -> anyhow::Result<Str
             .post(at(&format!("/api/stations/{}/adopt", encoded(&station))))
             .json(&json!({ "new_password": new_password, "connectors": connectors })),
         Onboarding::Reject { station } => {
-            client.post(at(&format!("/api/stations/{}/reject", encoded(&station))))
+            client.post(at(&format!("/api/stations/{}/reject", encoded(&station)))).json(&json!({}))
         }
     };
-    let answer = request.send().await.with_context(|| format!("no agent answers at {address}"))?;
+    let answer =
+        request.bearer_auth(token).send().await.with_context(|| format!("no agent answers at {address}"))?;
     let (status, text) = (answer.status(), answer.text().await?);
     if !status.is_success() {
         bail!("{}", text.trim());

@@ -1,53 +1,15 @@
-//! The installer's and the monitoring's side: health, metrics, and what the site is doing.
+//! What the pages show of the site at a moment.
 
-pub mod call;
-mod frames;
-mod onboarding;
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use axum::Json;
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use shared::model::Lane;
 use shared::tariff;
 use shared::units::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
 
+use super::onboarding::Onboarding;
 use crate::core::{Connector, Core, RunningSession, Standing};
-use crate::frames::FrameLog;
-use crate::site::{Links, Message};
-use crate::store::{Position, Store};
-use onboarding::Onboarding;
+use crate::site::Links;
 
 /// A station's clock that differs by more misdates its sessions.
 const CLOCK_IS_WRONG_MS: u64 = 60_000;
-
-/// What the pages show.
-#[derive(Clone)]
-pub struct Local {
-    /// The site.
-    pub site: mpsc::Sender<Message>,
-    /// The database.
-    pub store: Store,
-    /// What was said to stations.
-    pub frames: FrameLog,
-    /// The lanes.
-    pub position: watch::Receiver<Position>,
-    /// Is the cloud there?
-    pub online: watch::Receiver<bool>,
-    /// The metrics.
-    pub metrics: PrometheusHandle,
-    /// Where the certificate is that stations have to trust.
-    pub authority: PathBuf,
-}
 
 /// The site at a moment.
 #[derive(Clone, Debug, Serialize)]
@@ -117,34 +79,6 @@ pub struct SessionView {
     pub cost: Option<String>,
 }
 
-#[derive(Serialize)]
-struct SiteState {
-    online: bool,
-    lanes: BTreeMap<&'static str, LaneView>,
-    #[serde(flatten)]
-    site: Snapshot,
-}
-
-#[derive(Serialize)]
-struct LaneView {
-    head: u64,
-    acked: u64,
-    backlog: u64,
-}
-
-/// The routes.
-pub fn router(local: Local) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/api/state", get(state))
-        .route("/site-ca.pem", get(authority))
-        .merge(onboarding::routes())
-        .merge(frames::routes())
-        .with_state(local)
-}
-
 impl Snapshot {
     /// The site as the core sees it.
     pub fn of(core: &Core, links: &Links, now: Timestamp) -> Self {
@@ -194,45 +128,5 @@ fn view(running: &RunningSession, now: Timestamp) -> SessionView {
         power_w: session.power().map(|power| power.0),
         soc_percent: session.soc().map(|soc| soc.0),
         cost: running.tariff.as_ref().map(|tariff| tariff::price(session, tariff, now).total.to_string()),
-    }
-}
-
-/// Ready means that stations are served; the cloud may be away.
-async fn ready(State(local): State<Local>) -> (StatusCode, &'static str) {
-    match local.snapshot().await {
-        Some(_) => (StatusCode::OK, "ready\n"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-    }
-}
-
-async fn metrics(State(local): State<Local>) -> String {
-    local.metrics.render()
-}
-
-/// The certificate of the site's authority: for an installer to put into chargers.
-async fn authority(State(local): State<Local>) -> Result<impl IntoResponse, StatusCode> {
-    let pem = tokio::fs::read_to_string(&local.authority).await.map_err(|_| StatusCode::NOT_FOUND)?;
-    Ok(([(CONTENT_TYPE, "application/x-pem-file")], pem))
-}
-
-async fn state(State(local): State<Local>) -> Result<Json<SiteState>, StatusCode> {
-    let site = local.snapshot().await.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    let position = local.position.borrow().clone();
-    let lane = |lane: Lane| {
-        let (head, acked) = (position.heads[lane.index()], position.acked[lane.index()]);
-        (lane.name(), LaneView { head, acked, backlog: head.saturating_sub(acked) })
-    };
-    Ok(Json(SiteState {
-        online: *local.online.borrow(),
-        lanes: Lane::ALL.into_iter().map(lane).collect(),
-        site,
-    }))
-}
-
-impl Local {
-    async fn snapshot(&self) -> Option<Snapshot> {
-        let (asker, answer) = oneshot::channel();
-        self.site.send(Message::Snapshot(asker)).await.ok()?;
-        answer.await.ok()
     }
 }

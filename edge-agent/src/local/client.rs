@@ -1,0 +1,101 @@
+//! The other end of the local API: what `edge-agent station …` does.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::operation::Operation;
+pub use super::orders::{Outcome, Terms};
+use super::token;
+
+/// Where the agent of a data folder listens now.
+///
+/// # Errors
+/// When it is not running, or never was.
+pub fn address(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("listening.json");
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("{} cannot be read: is the agent running, and --config right?", path.display())
+    })?;
+    let listening: Value = serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    let address = listening["local"].as_str().context("the agent has no local listener")?;
+    // A listener on all addresses is reached by loopback.
+    Ok(format!("http://{}", address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")))
+}
+
+/// The installer's token of a data folder.
+///
+/// # Errors
+/// When it may not be read, or was never made.
+pub fn token(data_dir: &Path) -> anyhow::Result<String> {
+    let path = token::file(data_dir);
+    let token = std::fs::read_to_string(&path).with_context(|| {
+        format!("{} cannot be read: run this as the agent's user or as root", path.display())
+    })?;
+    Ok(token.trim().to_owned())
+}
+
+/// Gives an order and waits for its end.
+///
+/// # Errors
+/// When the agent cannot be reached, or says no.
+pub async fn order(
+    data_dir: &Path,
+    station: &str,
+    operation: &Operation,
+    terms: Terms,
+) -> anyhow::Result<Outcome> {
+    let token = token(data_dir)?;
+    let named = serde_json::to_value(operation)?;
+    let (name, members) =
+        named.as_object().and_then(|named| named.iter().next()).context("an operation has a name")?;
+    let mut url = reqwest::Url::parse(&address(data_dir)?)?;
+    url.path_segments_mut().expect("an http address").extend(["api", "stations", station, name]);
+    if let Some(seconds) = terms.expires_in {
+        url.query_pairs_mut().append_pair("expires_in", &seconds.to_string());
+    }
+    url.query_pairs_mut().append_pair("wait_for_station", &terms.wait_for_station.to_string());
+    let request = reqwest::Client::new().post(url).bearer_auth(token).json(members);
+    let response = request.send().await.context("asking the agent: is it running?")?;
+    let status = response.status();
+    if status == StatusCode::OK || status == StatusCode::ACCEPTED {
+        return response.json().await.context("reading the agent's answer");
+    }
+    let answer: Value = response.json().await.unwrap_or_default();
+    bail!("{}", answer["error"].as_str().unwrap_or(status.as_str()));
+}
+
+impl Outcome {
+    /// The exit code of the command line.
+    pub fn code(&self) -> u8 {
+        match self.outcome.as_deref() {
+            Some("Accepted" | "Scheduled" | "BySite") => 0,
+            None | Some("StationOffline" | "TimedOut" | "Expired" | "Unknown") => 3,
+            Some(_) => 2,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.outcome, self.detail.as_str()) {
+            (None, _) => writeln!(f, "no end yet; it goes on as command {}", self.command)?,
+            (Some(outcome), "") => writeln!(f, "{outcome}")?,
+            (Some(outcome), detail) => writeln!(f, "{outcome}: {detail}")?,
+        }
+        match (&self.told["configuration"]["entries"], &self.told) {
+            (_, Value::Null) => Ok(()),
+            (Value::Array(entries), _) => entries.iter().try_for_each(|entry| setting(f, entry)),
+            (_, told) => writeln!(f, "{told}"),
+        }
+    }
+}
+
+fn setting(f: &mut fmt::Formatter<'_>, entry: &Value) -> fmt::Result {
+    let value = entry["value"].as_str().unwrap_or("(kept secret)");
+    let note = if entry["readonly"] == true { "  (read-only)" } else { "" };
+    writeln!(f, "{} = {value}{note}", entry["key"].as_str().unwrap_or_default())
+}
