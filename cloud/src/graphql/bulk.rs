@@ -228,7 +228,7 @@ impl BulkMutation {
         let mut tx = app(ctx).db.begin().await?;
         let (id, count) = rows::insert(&mut tx, &new, &scope, &reach).await?;
         if count == 0 {
-            return Err(Fault::BadInput("There is no station of yours among these.".into()));
+            return Err(scope.nothing());
         }
         if count > MOST_STATIONS {
             return Err(Fault::BadInput(format!("At most {MOST_STATIONS} stations at a time.")));
@@ -309,6 +309,19 @@ fn scope(site: Option<ID>, organization: Option<ID>, points: Option<Vec<ID>>) ->
             Ok(Scope::ChargePoints(points?))
         }
         (_, _, _) => Err(Fault::BadInput("Give one of siteId, organizationId and chargePointIds.".into())),
+    }
+}
+
+impl Scope {
+    /// Nothing of it is within reach, or there is none.
+    fn nothing(&self) -> Fault {
+        match self {
+            Scope::Site(id) => Fault::no_such("Site", id),
+            Scope::Organization(id) => Fault::no_such("Organization", id),
+            Scope::ChargePoints(ids) => {
+                Fault::no_such("ChargePoint", ids.first().copied().unwrap_or_default())
+            }
+        }
     }
 }
 
