@@ -93,7 +93,7 @@ impl Site {
         let apply = async || batch::apply(self.world.db(), self.origin, &batch).await.unwrap();
         let Applied::Committed { hint, .. } = apply().await else { panic!("not taken") };
         assert!(matches!(apply().await, Applied::Repeated(_)));
-        self.world.app.live.hint(hint);
+        self.world.app.live.hint(*hint);
     }
 
     async fn it(&self, query: &str) -> Value {

@@ -102,8 +102,10 @@ pub async fn insert(
         Scope::ChargePoints(points) => (None, None, Some(points)),
     };
     let id: i64 = sqlx::query_scalar(
+        // One that does not exist has no stations: the answer is the same as for one that is out of reach.
         "insert into bulk_orders (kind, body, site_id, organization_id, at_once, life_seconds, waits, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
+         values ($1, $2, (select id from sites where id = $3), (select id from organizations where id = $4), $5, $6, $7, $8)
+         returning id",
     )
     .bind(new.body.kind())
     .bind(postcard::to_stdvec(&new.body).expect("wire types always serialise"))

@@ -263,7 +263,6 @@ impl CommandMutation {
         value: String,
         terms: Option<OrderTerms>,
     ) -> Result<CommandView> {
-        super::security::writable(&key)?;
         let body = change_configuration_body(key, value)?;
         let at = charge_point(ctx, &charge_point_id).await?;
         order(ctx, at, body, terms).await
@@ -343,6 +342,7 @@ pub(super) fn change_configuration_body(key: String, value: String) -> Result<Co
     if !(1..=50).contains(&key.chars().count()) || value.chars().count() > 500 {
         return Err(Fault::BadInput("A key has 1 to 50 characters, a value at most 500.".into()));
     }
+    super::security::writable(&key)?;
     Ok(CommandBody::ChangeConfiguration { key, value })
 }
 

@@ -33,7 +33,7 @@ pub enum Outcome {
         /// How many records this batch added.
         records: usize,
         /// Whom to tell.
-        hint: Hint,
+        hint: Box<Hint>,
     },
     /// It was committed before.
     Repeated(u64),
@@ -101,7 +101,7 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
     for reason in done.parked {
         metrics::counter!("quarantined_total", "reason" => reason).increment(1);
     }
-    Ok(Outcome::Committed { watermark, records: new.len(), hint: done.hint })
+    Ok(Outcome::Committed { watermark, records: new.len(), hint: Box::new(done.hint) })
 }
 
 /// The same number was used for other bytes: the gateway was cloned, or restored from a backup.

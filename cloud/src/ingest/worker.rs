@@ -132,7 +132,7 @@ impl Worker {
         let watermark = match batch::apply(&self.app.db, origin, batch).await? {
             Outcome::Committed { watermark, records, hint } => {
                 count(batch, records, arrived);
-                self.app.live.hint(hint);
+                self.app.live.hint(*hint);
                 watermark
             }
             Outcome::Repeated(watermark) => {

@@ -7,6 +7,7 @@ use shared::model::IdToken;
 use shared::model::charging::{ChargingProfile, ProfileFilter};
 use shared::model::command::{CommandBody, TriggeredMessage};
 use shared::model::file::{LogKind, LogRequest, Retries};
+use shared::model::security::{ProfileRaise, RootUse};
 use uuid::Uuid;
 
 /// An operation: its name in the address, its members in the body.
@@ -122,6 +123,51 @@ pub enum Operation {
     GetLocalListVersion {},
     /// Send the station the whole list of tokens.
     SendLocalList {},
+    /// Give the station a new password.
+    RotatePassword {
+        /// Even over a line that anybody on the LAN can read.
+        #[arg(long)]
+        #[serde(default)]
+        over_plain_line: bool,
+    },
+    /// Have the station make a new key, and sign a certificate for it.
+    RenewCertificate {},
+    /// Have the station trust this gateway's authority, or another one.
+    InstallCertificate {
+        /// The authority's certificate in PEM; this gateway's without.
+        #[arg(long)]
+        certificate: Option<String>,
+        /// For the maker's firmware instead of for the gateway.
+        #[arg(long)]
+        #[serde(default)]
+        manufacturer: bool,
+        /// Even over a line that anybody on the LAN can change.
+        #[arg(long)]
+        #[serde(default)]
+        over_plain_line: bool,
+    },
+    /// Read which authorities the station trusts.
+    GetCertificates {
+        /// For the maker's firmware instead of for the gateway.
+        #[arg(long)]
+        #[serde(default)]
+        manufacturer: bool,
+    },
+    /// Bring the station to a higher security profile; there is no way to a lower one.
+    RaiseProfile {
+        /// 1 to 3.
+        to: u8,
+        /// The setting in which the station keeps the gateway's address, if it has to be changed.
+        #[arg(long)]
+        address_key: Option<String>,
+        /// What to write there; the gateway's own address without.
+        #[arg(long)]
+        address: Option<String>,
+        /// Even over a line that anybody on the LAN can change.
+        #[arg(long)]
+        #[serde(default)]
+        over_plain_line: bool,
+    },
 }
 
 /// A message that a station can be asked for.
@@ -135,6 +181,8 @@ pub enum Message {
     Heartbeat,
     MeterValues,
     StatusNotification,
+    LogStatus,
+    SignedFirmwareStatus,
 }
 
 impl Operation {
@@ -154,9 +202,6 @@ impl Operation {
                 CommandBody::SetAvailability { evse: evse(connector), operative: false }
             }
             Operation::GetConfiguration { keys } => CommandBody::GetConfiguration { keys },
-            Operation::ChangeConfiguration { key, .. } if is_password(&key) => {
-                return Err("Passwords of stations are changed by the gateway itself, never by hand.".into());
-            }
             Operation::ChangeConfiguration { key, value } => CommandBody::ChangeConfiguration { key, value },
             Operation::ClearCache {} => CommandBody::ClearCache,
             Operation::Trigger { message, connector } => {
@@ -193,12 +238,27 @@ impl Operation {
             }
             Operation::GetLocalListVersion {} => CommandBody::GetLocalListVersion,
             Operation::SendLocalList {} => CommandBody::SendLocalList,
+            Operation::RotatePassword { over_plain_line } => {
+                CommandBody::RotatePassword { over_plain: over_plain_line }
+            }
+            Operation::RenewCertificate {} => CommandBody::RenewCertificate,
+            Operation::InstallCertificate { certificate, manufacturer, over_plain_line } => {
+                let root = root(manufacturer);
+                CommandBody::InstallCertificate { root, certificate, over_plain: over_plain_line }
+            }
+            Operation::GetCertificates { manufacturer } => {
+                CommandBody::GetCertificates { root: root(manufacturer) }
+            }
+            Operation::RaiseProfile { to, address_key, address, over_plain_line } => {
+                let over_plain = over_plain_line;
+                CommandBody::RaiseProfile(Box::new(ProfileRaise { to, address_key, address, over_plain }))
+            }
         })
     }
 }
 
-fn is_password(key: &str) -> bool {
-    key.trim().eq_ignore_ascii_case("AuthorizationKey")
+fn root(manufacturer: bool) -> RootUse {
+    if manufacturer { RootUse::Manufacturer } else { RootUse::CentralSystem }
 }
 
 impl From<Message> for TriggeredMessage {
@@ -210,6 +270,8 @@ impl From<Message> for TriggeredMessage {
             Message::Heartbeat => TriggeredMessage::Heartbeat,
             Message::MeterValues => TriggeredMessage::MeterValues,
             Message::StatusNotification => TriggeredMessage::StatusNotification,
+            Message::LogStatus => TriggeredMessage::LogStatus,
+            Message::SignedFirmwareStatus => TriggeredMessage::SignedFirmwareStatus,
         }
     }
 }
@@ -230,6 +292,5 @@ mod tests {
         );
         assert_eq!(read(json!({"clear-cache": {}})), Some(CommandBody::ClearCache));
         assert_eq!(read(json!({"reset": {"hart": true}})), None, "a slip of the pen is no soft reset");
-        assert_eq!(read(json!({"change-configuration": {"key": "authorizationkey", "value": "x"}})), None);
     }
 }

@@ -126,9 +126,10 @@ async fn put(local: &Local, command: Command) -> Response {
 
 impl Outcome {
     fn of(result: CommandResult) -> Self {
-        let told = match &result.told {
-            Told::Nothing => Value::Null,
-            told => serde_json::to_value(told).unwrap_or_default(),
+        let told = if result.told == Told::Nothing {
+            Value::Null
+        } else {
+            serde_json::to_value(&result.told).unwrap_or_default()
         };
         let outcome = Some(result.outcome.name().to_owned());
         Outcome { command: result.id.0, outcome, detail: result.detail, told }

@@ -6,11 +6,13 @@
 
 mod bad_input;
 mod booking;
+mod bulk;
 mod cards;
 mod charging;
 mod crashes;
 mod files;
 mod foreign_topics;
+mod installer;
 mod life;
 mod limits;
 mod offline;

@@ -38,13 +38,23 @@ impl Story {
         Self::with_broker(name, BrokerKind::Embedded).await
     }
 
+    /// The same with stations of one's own.
+    pub(crate) async fn with_stations(name: &str, stations: &[&str]) -> Self {
+        let database_url = postgres().await.create_database().await.unwrap();
+        Self::furnished(&database_url, name, BrokerKind::Embedded, stations).await
+    }
+
     pub(crate) async fn with_broker(name: &str, broker: BrokerKind) -> Self {
         Self::on(&postgres().await.create_database().await.unwrap(), name, broker).await
     }
 
     pub(crate) async fn on(database_url: &str, name: &str, broker: BrokerKind) -> Self {
+        Self::furnished(database_url, name, broker, &["S1", "S2", "S3"]).await
+    }
+
+    async fn furnished(database_url: &str, name: &str, broker: BrokerKind, stations: &[&str]) -> Self {
         let dir = Workdir::new(name).unwrap();
-        let house = House::build(dir.path(), database_url, broker, &["S1", "S2", "S3"]).await.unwrap();
+        let house = House::build(dir.path(), database_url, broker, stations).await.unwrap();
         let story = Self { house, db: PgPool::connect_lazy(database_url).unwrap(), _dir: dir };
         story.documents_arrived().await;
         story
