@@ -4,6 +4,7 @@ use shared::units::{Watts, Wh};
 
 use crate::ev::Vehicle;
 use crate::journal::Journal;
+use crate::station::security::SecurityHabits;
 use crate::tls::Tls;
 
 /// A station to simulate.
@@ -39,6 +40,8 @@ pub struct StationConfig {
     pub redial: (u64, u64),
     /// Settings that differ from [`crate::station::keys`]' defaults.
     pub settings: Vec<(String, String)>,
+    /// How it goes about its security.
+    pub security: SecurityHabits,
     /// Where sessions are written to.
     pub journal: Option<Journal>,
 }
@@ -80,6 +83,7 @@ impl StationConfig {
             call_timeout: 30_000,
             redial: (1_000, 60_000),
             settings: Vec::new(),
+            security: SecurityHabits::default(),
             journal: None,
         }
     }

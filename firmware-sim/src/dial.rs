@@ -73,7 +73,7 @@ async fn line(config: &StationConfig, request: &Request, tcp: TcpStream) -> Resu
     let bad = || DialError::Url(config.url.clone());
     let host = request.uri().host().ok_or_else(bad)?.trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
-    let stream = TlsConnector::from(tls.0.clone()).connect(name, tcp).await;
+    let stream = TlsConnector::from(tls.config.clone()).connect(name, tcp).await;
     stream
         .map(|stream| Either::Right(Box::new(stream)))
         .map_err(|error| DialError::Network(host.to_owned(), error))

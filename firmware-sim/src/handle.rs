@@ -14,6 +14,7 @@ use crate::journal::SessionRecord;
 use crate::link::{Link, Order, Response, with_new_id};
 use crate::station::Refusal;
 use crate::station::files::FileHabits;
+use crate::station::security::{Access, SecurityHabits};
 
 /// A station that runs in a task of its own. When the last clone of the handle is dropped, it closes its socket and ends.
 #[derive(Clone)]
@@ -215,6 +216,21 @@ impl Station {
     /// The log that it made last, byte for byte.
     pub async fn last_log(&self) -> Option<Vec<u8>> {
         self.ask(|link| link.station.last_log().map(<[u8]>::to_vec)).await
+    }
+
+    /// How it gets at its CSMS.
+    pub async fn access(&self) -> Access {
+        self.ask(|link| link.station.access().clone()).await
+    }
+
+    /// Decides how it goes about its security from now on.
+    pub async fn set_security_habits(&self, habits: SecurityHabits) {
+        self.ask(move |link| link.station.set_security_habits(habits)).await;
+    }
+
+    /// The security events that the CSMS has heard.
+    pub async fn reported(&self) -> Vec<&'static str> {
+        self.ask(|link| link.station.reported().to_vec()).await
     }
 
     /// The version of its firmware.

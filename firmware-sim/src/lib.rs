@@ -29,4 +29,5 @@ pub use journal::{Journal, SessionRecord};
 pub use link::Response;
 pub use station::Refusal;
 pub use station::files::{FileFault, FileHabits};
+pub use station::security::{Access, SecurityHabits};
 pub use tls::Tls;

@@ -137,7 +137,7 @@ impl Link {
         let now = self.clock.now();
         match news {
             News::DialNow => {
-                let config = self.config.clone();
+                let config = self.station.dial_with(&self.config);
                 *line = Line::Dialing(Box::pin(async move { dial(&config).await }));
             }
             News::Dialled(socket) => {
@@ -230,7 +230,7 @@ impl Link {
 
     /// Files are moved beside everything else.
     fn carry(&self, load: Load) {
-        let (done, tls) = (self.carried.clone(), self.config.tls.clone());
+        let (done, tls) = (self.carried.clone(), self.station.dial_with(&self.config).tls);
         tokio::spawn(async move {
             let number = load.number;
             let carried = carry(load, tls).await;

@@ -12,6 +12,7 @@ mod local_list;
 mod profiles;
 mod queue;
 mod reservation;
+pub mod security;
 mod session;
 
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ pub struct Core {
     cache: HashMap<String, bool>,
     local_list: local_list::LocalList,
     files: files::Files,
+    security: security::Security,
     first_local: Local,
     next_local: Local,
     powered: bool,
@@ -67,6 +69,9 @@ impl Core {
     /// A station with power and without a connection. `seed` makes its sessions' numbers unique over runs.
     pub fn new(config: &StationConfig, tempo: Tempo, seed: u64) -> Self {
         let mut keys = Keys::new(config.connectors, config.meter_interval);
+        let security = security::Security::new(config);
+        keys.set("SecurityProfile", security.profile().to_string());
+        keys.set("CentralSystemURL", config.url.clone());
         for (key, value) in &config.settings {
             if !keys.set(key, value.clone()) {
                 tracing::warn!(key, "no such configuration key");
@@ -86,6 +91,7 @@ impl Core {
             cache: HashMap::new(),
             local_list: local_list::LocalList::default(),
             files: files::Files::default(),
+            security,
             first_local: seed,
             next_local: seed,
             powered: true,
@@ -112,6 +118,8 @@ impl Core {
             self.tell_status_changes(now);
             self.tell_presence(now);
             self.go_on_with_files(now);
+            self.renew_certificate(now);
+            self.tell_reports();
             self.pump(now);
         }
     }
@@ -119,6 +127,7 @@ impl Core {
     /// The socket is open.
     pub fn connected(&mut self, now: Millis) {
         self.connected = true;
+        self.access_worked();
         self.note_line(self.tempo.at(now), "line up".to_owned());
         self.out.events.push(Event::Connected);
         if self.registration == Some(Registration::Accepted) {
@@ -134,6 +143,7 @@ impl Core {
         self.connected = false;
         self.trouble = Some(reason.clone());
         self.queue.lost();
+        self.access_failed(now, &reason);
         self.note_line(self.tempo.at(now), format!("line lost: {reason}"));
         self.out.events.push(Event::Disconnected { reason });
         self.tick(now);
@@ -291,7 +301,9 @@ impl Core {
             | Fact::Authorise { .. }
             | Fact::Start { .. }
             | Fact::Transfer { .. }
-            | Fact::File { .. } => {}
+            | Fact::File { .. }
+            | Fact::SecurityEvent { .. }
+            | Fact::SignCertificate { .. } => {}
         }
         self.out.sends.push((Ticket::Transaction(queued.number), queued.fact));
     }

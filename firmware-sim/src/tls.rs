@@ -7,8 +7,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 /// A station's side of TLS; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Tls(pub(crate) Arc<ClientConfig>);
+#[derive(Clone)]
+pub struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    authorities: Arc<str>,
+    /// The certificate chain and its key, in PEM.
+    identity: Option<Arc<(String, String)>>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("identity", &self.identity.is_some()).finish_non_exhaustive()
+    }
+}
 
 /// PEM that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +53,18 @@ impl Tls {
             )?,
             None => config.with_no_client_auth(),
         };
-        Ok(Self(Arc::new(config)))
+        let identity = identity.map(|(chain, key)| Arc::new((chain.to_owned(), key.to_owned())));
+        Ok(Self { config: Arc::new(config), authorities: authorities.into(), identity })
+    }
+
+    /// The authorities, in PEM.
+    pub(crate) fn authorities(&self) -> &str {
+        &self.authorities
+    }
+
+    /// The certificate chain and its key, in PEM.
+    pub(crate) fn identity(&self) -> Option<(String, String)> {
+        self.identity.as_deref().cloned()
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod files;
+mod security;
 
 use serde_json::value::RawValue;
 use shared::id::EvseNo;
@@ -61,6 +62,14 @@ pub fn call(fact: &Fact, hardware: &Hardware) -> Result<(&'static str, Box<RawVa
             request.message_id.clone_from(message);
             request.data.clone_from(data);
             ("DataTransfer", write(&request)?)
+        }
+        Fact::SecurityEvent { kind, info, at } => {
+            let mut request = schema::SecurityEventNotificationRequest::new(*kind, stamp(*at));
+            request.tech_info = (!info.is_empty()).then(|| info.clone());
+            ("SecurityEventNotification", write(&request)?)
+        }
+        Fact::SignCertificate { csr } => {
+            ("SignCertificate", write(&schema::SignCertificateRequest::new(csr))?)
         }
         Fact::File { topic, word, request } => (topic.action(), files::status(*topic, word, *request)?),
     })
@@ -165,9 +174,9 @@ pub fn asked(action: &str, payload: &RawValue) -> Result<CsmsCall, Violation> {
                 .map(ListEntry::read)
                 .collect(),
         }),
-        other => match files::asked(other) {
-            Some(call) => CsmsCall::File(call),
-            None => return Err(not_supported(action)),
+        other => match security::asked(other.clone()) {
+            Some(call) => CsmsCall::Security(call),
+            None => CsmsCall::File(files::asked(other).ok_or_else(|| not_supported(action))?),
         },
     })
 }
@@ -217,7 +226,7 @@ pub fn confirmation(call: &CsmsCall, answer: &Confirmation) -> Result<Box<RawVal
             write(&schema::ReserveNowResponse::new(schema::ReservationStatus::from_wire(&word)))
         }
         CsmsCall::File(call) => files::confirmation(call, &word, answer),
-        CsmsCall::Security(call) => Err(not_supported(call.action())),
+        CsmsCall::Security(call) => security::confirmation(call, &word, answer),
         CsmsCall::List(ListCall::GetVersion) => {
             write(&schema::GetLocalListVersionResponse::new(answer.list_version.unwrap_or(-1)))
         }

@@ -12,7 +12,7 @@ fn client(tls: Option<&Tls>) -> anyhow::Result<Client> {
         Some(tls) => tls.clone(),
         None => Tls::new("", None)?,
     };
-    Ok(Client::builder().tls_backend_preconfigured((*tls.0).clone()).build()?)
+    Ok(Client::builder().tls_backend_preconfigured((*tls.config).clone()).build()?)
 }
 
 /// Fetches what is missing of `got`.

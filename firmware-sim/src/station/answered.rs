@@ -17,13 +17,14 @@ impl Core {
                 self.token_answered(now, connector, tag, asker, &outcome);
             }
             Ticket::Transaction(number) => self.transaction_answered(now, number, &outcome),
-            Ticket::Plain(action) => self.report(action, &outcome),
+            Ticket::Report => self.report_answered(&outcome),
+            Ticket::Plain(action) => self.missed(action, &outcome),
         }
         self.tick(now);
     }
 
     fn boot_answered(&mut self, now: Millis, outcome: &Outcome) {
-        self.report("BootNotification", outcome);
+        self.missed("BootNotification", outcome);
         let Outcome::Told(Told::Boot { registration, interval }) = *outcome else {
             self.boot_due = Some(now + OWN_BOOT_INTERVAL * 1000);
             return;
@@ -36,6 +37,9 @@ impl Core {
             }
             self.heartbeat_due = self.heartbeat_after(now);
             self.tell_all_status(now);
+            if self.security.habits.reports_startup {
+                self.report(now, "StartupOfTheDevice", String::new());
+            }
         } else {
             let interval = if interval == 0 { OWN_BOOT_INTERVAL } else { interval };
             self.boot_due = Some(now + interval * 1000);
@@ -43,7 +47,7 @@ impl Core {
     }
 
     fn token_answered(&mut self, now: Millis, number: u16, tag: String, asker: Asker, outcome: &Outcome) {
-        self.report("Authorize", outcome);
+        self.missed("Authorize", outcome);
         let Outcome::Told(Told::Token { accepted, parent }) = outcome else {
             if asker == Asker::Driver {
                 self.checked(now, number, tag, false);
@@ -57,7 +61,7 @@ impl Core {
 
     fn transaction_answered(&mut self, now: Millis, number: u64, outcome: &Outcome) {
         let Outcome::Told(told) = outcome else {
-            self.report("transaction message", outcome);
+            self.missed("transaction message", outcome);
             let attempts = self.keys.number("TransactionMessageAttempts");
             let interval = self.keys.number("TransactionMessageRetryInterval") * 1000;
             if let Some(queued) = self.queue.failed(number, now, attempts, interval) {
@@ -116,7 +120,7 @@ impl Core {
         }
     }
 
-    fn report(&mut self, action: &'static str, outcome: &Outcome) {
+    fn missed(&mut self, action: &'static str, outcome: &Outcome) {
         let error = match outcome {
             Outcome::Told(_) => return,
             Outcome::Refused(error) => error.clone(),
@@ -137,5 +141,7 @@ fn action(fact: &Fact) -> &'static str {
         Fact::Stop { .. } => "StopTransaction",
         Fact::Transfer { .. } => "DataTransfer",
         Fact::File { topic, .. } => topic.action(),
+        Fact::SecurityEvent { .. } => "SecurityEventNotification",
+        Fact::SignCertificate { .. } => "SignCertificate",
     }
 }

@@ -20,7 +20,7 @@ impl Core {
             CsmsCall::ChangeAvailability { connector, operative } => {
                 plain(self.change_availability(*connector, *operative))
             }
-            CsmsCall::ChangeConfiguration { key, value } => plain(self.change_key(key, value)),
+            CsmsCall::ChangeConfiguration { key, value } => plain(self.change_key(now, key, value)),
             CsmsCall::ClearCache => {
                 self.cache.clear();
                 plain(Verdict::Accepted)
@@ -48,7 +48,7 @@ impl Core {
                 Confirmation { schedule, ..plain(verdict) }
             }
             CsmsCall::File(call) => self.asked_for_file(now, call),
-            CsmsCall::Security(_) => plain(Verdict::NotSupported),
+            CsmsCall::Security(call) => self.asked_about_security(now, call),
             CsmsCall::List(ListCall::GetVersion) => {
                 Confirmation { list_version: Some(self.local_list_version()), ..Confirmation::default() }
             }
@@ -122,7 +122,10 @@ impl Core {
         verdict
     }
 
-    fn change_key(&mut self, key: &str, value: &str) -> Verdict {
+    fn change_key(&mut self, now: Millis, key: &str, value: &str) -> Verdict {
+        if let Some(verdict) = self.change_access(now, key, value) {
+            return verdict;
+        }
         match self.keys.change(key, value) {
             Changed::Accepted => Verdict::Accepted,
             Changed::Rejected => Verdict::Rejected,
@@ -152,7 +155,7 @@ impl Core {
         answer
     }
 
-    fn triggered(&mut self, now: Millis, message: Trigger, connector: Option<u16>) -> Verdict {
+    pub(super) fn triggered(&mut self, now: Millis, message: Trigger, connector: Option<u16>) -> Verdict {
         let count = u16::try_from(self.connectors.len()).unwrap_or(u16::MAX);
         if connector.is_some_and(|number| number > count) {
             return Verdict::Rejected;

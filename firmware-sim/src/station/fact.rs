@@ -20,6 +20,8 @@ pub enum Fact {
     Stop { transaction: i32, tag: Option<String>, meter: Wh, at: Timestamp, reason: StopReason },
     Transfer { vendor: String, message: Option<String>, data: Option<String> },
     File { topic: Topic, word: &'static str, request: Option<i32> },
+    SecurityEvent { kind: &'static str, info: String, at: Timestamp },
+    SignCertificate { csr: String },
 }
 
 /// What the meter shows at an instant.
@@ -41,6 +43,8 @@ pub enum Ticket {
     Authorise(u16, String, Asker),
     /// A transaction message, by its place in the queue.
     Transaction(u64),
+    /// A security event.
+    Report,
     /// Anything whose answer changes nothing; its action.
     Plain(&'static str),
 }

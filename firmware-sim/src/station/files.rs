@@ -246,17 +246,19 @@ impl Core {
             });
             self.files.upload = None;
         } else if self.files.update.as_ref().is_some_and(|update| update.number == number) {
-            self.fetched(carried);
+            self.fetched(now, carried);
         }
         self.tick(now);
     }
 
-    fn fetched(&mut self, carried: Carried) {
+    fn fetched(&mut self, now: Millis, carried: Carried) {
         let Ok(bytes) = carried else { return self.end_update("DownloadFailed") };
         self.tell_firmware("Downloaded");
         let Some(update) = &mut self.files.update else { return };
         if let Some(signature) = &update.signature {
             if !image::is_signed(&bytes, signature) {
+                let location = update.location.clone();
+                self.report(now, "InvalidFirmwareSignature", location);
                 return self.end_update("InvalidSignature");
             }
             let version = image::version(&bytes, &update.location);

@@ -37,7 +37,7 @@ impl Core {
             }
             CsmsCall::File(_) => "FirmwareManagement",
             CsmsCall::List(_) => "LocalAuthListManagement",
-            CsmsCall::Security(_) => return false,
+            CsmsCall::Security(_) => "Security",
             CsmsCall::ChangeAvailability { .. }
             | CsmsCall::ChangeConfiguration { .. }
             | CsmsCall::ClearCache

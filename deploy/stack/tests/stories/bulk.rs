@@ -79,7 +79,7 @@ async fn twenty_stations_get_one_order_four_at_a_time_and_each_has_its_end() {
     let set = "select count(*) from station_settings where folded = 'heartbeatinterval' and value = '120'";
     assert_eq!(story.count(set).await, 16);
     drop(here);
-    let audited = "select count(*) from audit_log where action = 'bulkOrder' and (after ->> 'atOnce') = '4'";
+    let audited = "select count(*) from audit where action = 'bulkOrder' and (after ->> 'atOnce') = '4'";
     assert_eq!(story.count(audited).await, 1);
     refuses.abort();
 }

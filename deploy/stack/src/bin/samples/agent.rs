@@ -3,12 +3,11 @@
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use shared::model::security::RootUse;
 use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
-use shared::ocpp::v16::{CsmsCall, ExtendedTrigger, ListCall, ListEntry, SecurityCall, Trigger};
+use shared::ocpp::v16::{CsmsCall, ListCall, ListEntry, Trigger};
 
-use super::values::{certificate_hash, filter, instant, profile, text, unit};
-use super::{Lines, file};
+use super::values::{filter, instant, profile, text, unit};
+use super::{Lines, file, security};
 
 pub(crate) fn write(out: &mut Lines) -> anyhow::Result<()> {
     for calls in [core(), smart_charging(), files(), security(), others()].into_iter().flatten() {
@@ -63,19 +62,7 @@ fn files() -> Vec<BoxedStrategy<CsmsCall>> {
 }
 
 fn security() -> Vec<BoxedStrategy<CsmsCall>> {
-    let root = || select(vec![RootUse::CentralSystem, RootUse::Manufacturer]);
-    let calls = vec![
-        text(10_000).prop_map(|chain| SecurityCall::CertificateSigned { chain }).boxed(),
-        (root(), text(5500))
-            .prop_map(|(root, certificate)| SecurityCall::InstallCertificate { root, certificate })
-            .boxed(),
-        certificate_hash().prop_map(SecurityCall::DeleteCertificate).boxed(),
-        root().prop_map(|root| SecurityCall::GetInstalledCertificateIds { root }).boxed(),
-        (select(ExtendedTrigger::ALL), option::of(any::<u16>()))
-            .prop_map(|(message, connector)| SecurityCall::ExtendedTrigger { message, connector })
-            .boxed(),
-    ];
-    calls.into_iter().map(|call| call.prop_map(CsmsCall::Security).boxed()).collect()
+    security::calls().into_iter().map(|calls| calls.prop_map(CsmsCall::Security).boxed()).collect()
 }
 
 fn others() -> Vec<BoxedStrategy<CsmsCall>> {

@@ -11,6 +11,7 @@ mod agent;
 mod expected;
 mod file;
 mod reading;
+mod security;
 mod simulator;
 mod values;
 

@@ -14,12 +14,12 @@ use shared::ocpp::v16::{
 };
 use shared::units::{Percent, Watts};
 
-use super::values::{composite, instant, profile, register, text};
-use super::{Lines, file};
+use super::values::{certificate_hash, composite, instant, profile, register, text};
+use super::{Lines, file, security};
 
 pub(crate) fn write(out: &mut Lines) -> anyhow::Result<()> {
     out.many(("simulator", "request"), hardware(), |hardware| v16::call(&Fact::Boot, &hardware).ok())?;
-    for facts in facts() {
+    for facts in facts().into_iter().chain(security::facts()) {
         out.many(("simulator", "request"), facts, |fact| v16::call(&fact, &plain()).ok())?;
     }
     for call in calls() {
@@ -87,6 +87,7 @@ fn hardware() -> impl Strategy<Value = Hardware> {
 fn calls() -> Vec<CsmsCall> {
     let profile = one_of(profile());
     let files = file::calls().into_iter().map(|call| CsmsCall::File(one_of(call)));
+    let certificates = security::calls().into_iter().map(|call| CsmsCall::Security(one_of(call)));
     let mut calls = vec![
         CsmsCall::ChangeAvailability { connector: 1, operative: true },
         CsmsCall::ChangeConfiguration { key: String::new(), value: String::new() },
@@ -113,6 +114,7 @@ fn calls() -> Vec<CsmsCall> {
         CsmsCall::List(ListCall::Send { version: 1, full: true, entries: Vec::new() }),
     ];
     calls.extend(files);
+    calls.extend(certificates);
     calls
 }
 
@@ -129,17 +131,20 @@ fn confirmation() -> impl Strategy<Value = Confirmation> {
         .prop_map(|(key, value, readonly)| ConfigurationKey { key, value, readonly });
     let keys = prop::collection::vec(key, 0..4);
     let unknown = prop::collection::vec(text(50), 0..3);
-    let told = (option::of(composite()), option::of(text(255)), option::of(any::<i32>()));
+    let certificates = prop::collection::vec(certificate_hash(), 0..3);
+    let told = (option::of(composite()), option::of(text(255)), option::of(any::<i32>()), certificates);
     (verdict, option::of(text(600)), keys, unknown, told).prop_map(
-        |(verdict, data, configuration, unknown_keys, (schedule, file_name, list_version))| Confirmation {
-            certificates: Vec::new(),
-            file_name,
-            list_version,
-            verdict: Some(verdict),
-            data,
-            configuration,
-            unknown_keys,
-            schedule,
+        |(verdict, data, configuration, unknown_keys, (schedule, file_name, list_version, certificates))| {
+            Confirmation {
+                certificates,
+                file_name,
+                list_version,
+                verdict: Some(verdict),
+                data,
+                configuration,
+                unknown_keys,
+                schedule,
+            }
         },
     )
 }
@@ -162,4 +167,5 @@ const VERDICTS: &[&str] = &[
     "Unknown",
     "Failed",
     "VersionMismatch",
+    "NotFound",
 ];
