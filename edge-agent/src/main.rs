@@ -118,7 +118,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             let config = Config::load(cli.config.as_deref())?;
             let csr = std::fs::read_to_string(&csr).with_context(|| format!("reading {}", csr.display()))?;
             let now = Clock::new(None).now();
-            print(&Authority::open(&config.data_dir, now)?.sign(&station, &csr, now)?.chain);
+            print(&Authority::open(&config.data_dir, now)?.sign(&station, &csr, None, now)?.chain);
         }
         Command::Onboarding { wanted } => {
             let config = Config::load(cli.config.as_deref())?;

@@ -146,11 +146,18 @@ impl Authority {
     }
 
     /// Signs what a charger asks for, as a client certificate of that charger and nothing else, whatever it wrote into the
-    /// request.
+    /// request. It begins later than `after`, where its last one began: chargers take what begins last for the newest
+    /// (A02.FR.09).
     ///
     /// # Errors
     /// See [`CsrRefused`].
-    pub fn sign(&self, station: &StationId, csr: &str, now: Timestamp) -> Result<Signed, CsrRefused> {
+    pub fn sign(
+        &self,
+        station: &StationId,
+        csr: &str,
+        after: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Signed, CsrRefused> {
         check_request(csr)?;
         let mut request = CertificateSigningRequestParams::from_pem(csr)?;
         let mut params = CertificateParams::default();
@@ -160,6 +167,10 @@ impl Authority {
         params.serial_number = Some(SerialNumber::from_slice(&serial()));
         set_validity(&mut params, now, STATION_YEARS);
         params.not_before += later_begins_later(now);
+        if let Some(after) = after {
+            let least = after.plus_millis(1000).0 / 1000 - params.not_before.unix_timestamp();
+            params.not_before += Duration::from_secs(u64::try_from(least).unwrap_or(0));
+        }
         let certificate = StationCertificate {
             serial: params.serial_number.as_ref().map(|it| hex(it.as_ref())).unwrap_or_default(),
             not_before: Timestamp(params.not_before.unix_timestamp() * 1000),
@@ -170,8 +181,7 @@ impl Authority {
     }
 }
 
-/// Chargers take the certificate that begins last for the newest (A02.FR.09). All begin long ago, for the sake of wrong
-/// clocks: one that is issued a year later begins 36 days later.
+/// All certificates begin long ago, for the sake of wrong clocks: one that is issued a year later begins 36 days later.
 fn later_begins_later(now: Timestamp) -> Duration {
     let since_built = now.0.saturating_sub(i64::from(2020 - 1970) * YEAR_MS).max(0);
     Duration::from_secs(since_built.unsigned_abs() / 10_000)
@@ -287,7 +297,7 @@ mod tests {
         let csr = greedy.serialize_request(&key).unwrap().pem().unwrap();
 
         let station = StationId::new("CP1").unwrap();
-        let signed = authority.sign(&station, &csr, NOW).unwrap();
+        let signed = authority.sign(&station, &csr, None, NOW).unwrap();
         let der = CertificateDer::from_pem_slice(signed.chain.as_bytes()).unwrap();
         let (_, certificate) = X509Certificate::from_der(&der).unwrap();
         assert_eq!(certificate.subject().iter_common_name().next().unwrap().as_str(), Ok("CP1"));
@@ -312,8 +322,12 @@ mod tests {
         let authority = Authority::open(dir.path(), NOW).unwrap();
         let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
         let csr = csr.pem().unwrap();
-        let at = |now| authority.sign(&StationId::new("CP1").unwrap(), &csr, now).unwrap().certificate;
+        let station = StationId::new("CP1").unwrap();
+        let sign = |after, now| authority.sign(&station, &csr, after, now).unwrap().certificate;
+        let at = |now| sign(None, now);
         let (first, second) = (at(NOW), at(NOW.plus_millis(60_000)));
+        let at_once = sign(Some(first.not_before), NOW);
+        assert!(first.not_before < at_once.not_before && at_once.not_before < second.not_before);
         assert!(first.not_before < second.not_before && second.not_before < Timestamp(1_650_000_000_000));
         assert!(first.not_after > NOW.plus_millis(YEAR_MS) && first.serial != second.serial);
         assert!(at(Timestamp(0)).not_before < first.not_before);

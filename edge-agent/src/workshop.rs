@@ -30,10 +30,12 @@ impl Workshop {
                 let credential = hash_generated(secret.as_bytes());
                 Made::Password { secret: Secret(secret), credential }
             }
-            Making::Certificate(request) => match self.authority.sign(station, &request, now) {
-                Ok(signed) => Made::Certificate { chain: signed.chain, certificate: signed.certificate },
-                Err(refused) => Made::Nothing(refused.to_string()),
-            },
+            Making::Certificate { request, after } => {
+                match self.authority.sign(station, &request, after, now) {
+                    Ok(signed) => Made::Certificate { chain: signed.chain, certificate: signed.certificate },
+                    Err(refused) => Made::Nothing(refused.to_string()),
+                }
+            }
         }
     }
 }

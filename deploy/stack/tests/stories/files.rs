@@ -26,10 +26,10 @@ const LOGS: &str = "query($station: ID!) { it: stationLogs(chargePointId: $stati
     id state ended name size sha256 receivedAt arrivedAt downloadPath } }";
 
 /// A station that does not boot again is left alone for half a minute before it is asked anything.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An image of so many bytes, none of which repeat soon.
-fn image(version: &str, size: usize) -> Vec<u8> {
+pub(crate) fn image(version: &str, size: usize) -> Vec<u8> {
     let mut image = format!("FIRMWARE {version}\n").into_bytes();
     let mut block = [0; 32];
     while image.len() < size {
@@ -41,7 +41,7 @@ fn image(version: &str, size: usize) -> Vec<u8> {
 }
 
 /// A maker's certificate, and the signature of an image in base64.
-fn signature_of(image: &[u8]) -> (String, String) {
+pub(crate) fn signature_of(image: &[u8]) -> (String, String) {
     use base64::Engine as _;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let certificate =
@@ -79,7 +79,7 @@ async fn upload(story: &Story, version: &str, image: &[u8], signed: Option<(Stri
     created["it"]["id"].as_str().unwrap().to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

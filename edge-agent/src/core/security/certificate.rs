@@ -7,7 +7,7 @@ use shared::model::security::{HIGHEST_PROFILE, SecurityStep, SecurityWork, Stati
 use shared::units::Timestamp;
 
 use super::work::Work;
-use super::{Made, Making};
+use super::{Made, Making, SecurityMemory};
 use crate::core::admission::Standing;
 use crate::core::{Ask, Core, Effects, Reply, Send};
 
@@ -51,7 +51,8 @@ impl Core {
             let work = Work::new(SecurityWork::Certificate, [SecurityStep::DeliveringCertificate]);
             self.begin_security(now, station, work, fx);
         }
-        let what = Making::Certificate(request);
+        let after = self.security.memory.get(station).and_then(SecurityMemory::last_begin);
+        let what = Making::Certificate { request, after };
         fx.sends.push(Send::Make { station: station.clone(), what });
         Reply::Signing(true)
     }

@@ -120,6 +120,11 @@ impl SecurityMemory {
         self.issued.push(certificate);
     }
 
+    /// Where the last of its certificates begins.
+    pub(super) fn last_begin(&self) -> Option<Timestamp> {
+        self.issued.iter().chain(&self.certificate).map(|it| it.not_before).max()
+    }
+
     /// It did not want the last one.
     pub(super) fn drop_issued(&mut self) {
         self.superseded.extend(self.issued.pop().map(|issued| issued.serial));

@@ -62,8 +62,13 @@ impl std::fmt::Debug for Secret {
 pub enum Making {
     /// A password.
     Password,
-    /// A certificate, for this request in PEM.
-    Certificate(String),
+    /// A certificate.
+    Certificate {
+        /// For this request in PEM.
+        request: String,
+        /// Where the station's last one began.
+        after: Option<Timestamp>,
+    },
 }
 
 /// What was made.
