@@ -1,29 +1,22 @@
 //! Remote commands: each is taken on once, carried out at most once, and ends in exactly one outcome.
 
+mod grants;
+mod waiting;
+
 use shared::id::{CommandId, EvseNo, SessionId, StationId};
 use shared::model::charging::ChargingPurpose;
-use shared::model::command::{Command, CommandBody, CommandResult, Origin, Outcome};
+use shared::model::command::{Command, CommandBody, CommandResult, Origin, Outcome, Told};
 use shared::model::event::{Event, LocalCommandFinished};
-use shared::model::{ConnectorStatus, IdToken, Session};
+use shared::model::settings::is_secret;
+use shared::model::{ConnectorStatus, Session};
 use shared::units::Timestamp;
 
+pub(super) use self::grants::Grant;
 use super::admission::Standing;
-use super::{Ask, AskEnd, CommandState, Core, Effects, LinkId, Send, StoredCommand, Write};
-
-/// How long an accepted remote start may take to become a session (OCPP 1.6 `ConnectionTimeOut` is usually less).
-const GRANT_MS: i64 = 5 * 60 * 1000;
+use super::{Ask, AskEnd, CommandState, Core, Effects, Send, Write};
 
 /// Ended commands remembered for repeats.
 const REMEMBERED: usize = 1000;
-
-/// A remote start that was put to a station: its token may charge there.
-#[derive(Clone, Debug)]
-pub(super) struct Grant {
-    command: CommandId,
-    station: StationId,
-    token: IdToken,
-    until: Timestamp,
-}
 
 impl Core {
     pub(super) fn command(&mut self, now: Timestamp, command: Command, fx: &mut Effects) {
@@ -164,7 +157,7 @@ impl Core {
         let end = self.explained(&command, end);
         self.settings_commanded(now, &command.station, &command.body, &end, fx);
         if end.outcome != Outcome::Accepted {
-            self.grants.retain(|grant| grant.command != id);
+            self.withdraw_grant(id);
         }
         let end = if let CommandBody::Reserve(wanted) = &command.body {
             self.reserve_answered(now, &command.station, wanted, end, fx)
@@ -232,8 +225,9 @@ impl Core {
         asked.any(|(_, connector)| connector.status == ConnectorStatus::Finishing)
     }
 
-    pub(super) fn finish(&mut self, command: Command, result: CommandResult, fx: &mut Effects) {
-        let result = CommandResult { id: command.id, ..result };
+    pub(super) fn finish(&mut self, mut command: Command, result: CommandResult, fx: &mut Effects) {
+        let mut result = CommandResult { id: command.id, ..result };
+        keep_secrets(&mut command.body, &mut result.told);
         if let CommandBody::Reserve(wanted) = &command.body {
             self.not_reserved(result.at, &command.station, wanted.id, result.outcome, fx);
         }
@@ -267,138 +261,6 @@ impl Core {
             self.commands.remove(id);
         }
     }
-
-    // --- remote starts
-
-    fn grant(&mut self, now: Timestamp, command: &Command) {
-        if let CommandBody::RemoteStart { token, .. } = &command.body {
-            self.grants.retain(|grant| grant.until > now);
-            self.grants.push(Grant {
-                command: command.id,
-                station: command.station.clone(),
-                token: token.clone(),
-                until: now.plus_millis(GRANT_MS),
-            });
-        }
-    }
-
-    pub(super) fn granted(&self, now: Timestamp, station: &StationId, token: &IdToken) -> Option<CommandId> {
-        let fits = |g: &&Grant| g.station == *station && g.token == *token && g.until > now;
-        self.grants.iter().find(fits).map(|grant| grant.command)
-    }
-
-    /// The remote start that a session comes from; it brings forth only one.
-    pub(super) fn take_grant(
-        &mut self,
-        now: Timestamp,
-        station: &StationId,
-        token: &IdToken,
-    ) -> Option<CommandId> {
-        let command = self.granted(now, station, token)?;
-        self.grants.retain(|grant| grant.command != command);
-        Some(command)
-    }
-
-    // --- after a restart, and while a station is away
-
-    pub(super) fn restore_command(&mut self, stored: StoredCommand) {
-        let StoredCommand { command, waiting, result } = stored;
-        match result {
-            Some(result) => {
-                if result.outcome == Outcome::Accepted {
-                    self.grant(result.at, &command);
-                }
-                self.commands.insert(command.id, CommandState::Finished(result));
-            }
-            None if waiting => {
-                self.commands.insert(command.id, CommandState::Waiting(command));
-            }
-            None => {
-                self.commands.insert(command.id, CommandState::Open(command));
-            }
-        }
-    }
-
-    /// A crash hid how these ended. What may run twice waits for its station; the others must not run again.
-    pub(super) fn end_interrupted_commands(&mut self, now: Timestamp, fx: &mut Effects) {
-        for command in self.asked_commands() {
-            if !command.body.is_idempotent() && !self.is_preparing(command.id) {
-                self.finish(
-                    command,
-                    refused(now, Outcome::Unknown, "the gateway restarted while it was asked"),
-                    fx,
-                );
-            }
-        }
-    }
-
-    /// Asks a station that came back for what was interrupted.
-    pub(super) fn ask_waiting(
-        &mut self,
-        now: Timestamp,
-        station: &StationId,
-        link: LinkId,
-        fx: &mut Effects,
-    ) {
-        for command in self.asked_commands() {
-            if command.station == *station && command.body.is_idempotent() {
-                // What it is about may have ended meanwhile.
-                match self.ask_of(now, &command) {
-                    Ok(_) if command.body == CommandBody::SendLocalList => self.order_list(now, &command, fx),
-                    Ok(_) if self.is_under_way(command.id) => {}
-                    Ok(_) if self.order_security(now, &command, fx) => {}
-                    Ok(ask) => {
-                        let ask = self.suited(now, station, ask);
-                        fx.sends.push(Send::Ask { link, command: command.id, ask });
-                    }
-                    Err((outcome, reason)) => self.finish(command, refused(now, outcome, reason), fx),
-                }
-            }
-        }
-    }
-
-    /// The station may be asked now: for what waits, in the order in which it was given.
-    pub(super) fn put_waiting(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
-        let waiting =
-            self.commands.values().filter_map(waiting).filter(|command| command.station == *station);
-        let mut waiting: Vec<Command> = waiting.cloned().collect();
-        waiting.sort_by_key(|command| (command.issued_at, command.id));
-        for command in waiting {
-            self.commands.remove(&command.id);
-            self.command(now, command, fx);
-        }
-    }
-
-    pub(super) fn next_command_deadline(&self) -> Option<Timestamp> {
-        self.commands.values().filter_map(open).map(|command| command.expires_at).min()
-    }
-
-    /// A station that was asked and neither answered nor left by the command's end did not answer in time.
-    pub(super) fn expire_commands(&mut self, now: Timestamp, fx: &mut Effects) {
-        for command in self.open_commands() {
-            if command.expires_at <= now {
-                let (outcome, why) = match self.commands.get(&command.id) {
-                    Some(CommandState::Waiting(_)) => (Outcome::Expired, "the station did not come in time"),
-                    Some(CommandState::Open(_) | CommandState::Finished(_)) | None => {
-                        (Outcome::TimedOut, "the station did not answer in time")
-                    }
-                };
-                self.finish(command, refused(now, outcome, why), fx);
-            }
-        }
-    }
-
-    fn open_commands(&self) -> Vec<Command> {
-        self.commands.values().filter_map(open).cloned().collect()
-    }
-
-    fn asked_commands(&self) -> Vec<Command> {
-        let asked = |state: &CommandState| match state {
-            CommandState::Open(command) => Some(command.clone()),
-            CommandState::Waiting(_) | CommandState::Finished(_) => None,
-        };
-        self.commands.values().filter_map(asked).collect()
-    }
 }
 
 fn open(state: &CommandState) -> Option<&Command> {
@@ -418,4 +280,16 @@ fn waiting(state: &CommandState) -> Option<&Command> {
 /// An end that the site decides; the command's id is filled in by `finish`.
 fn refused(now: Timestamp, outcome: Outcome, detail: &str) -> CommandResult {
     CommandResult::plain(CommandId(uuid::Uuid::nil()), outcome, detail, now)
+}
+
+/// What gives access is in no record: neither as it was ordered, now that it is done, nor as a station should not have told it.
+fn keep_secrets(body: &mut CommandBody, told: &mut Told) {
+    if let CommandBody::ChangeConfiguration { key, value } = body
+        && is_secret(key)
+    {
+        *value = "…".into();
+    }
+    if let Told::Configuration { entries, .. } = told {
+        entries.iter_mut().filter(|entry| is_secret(&entry.key)).for_each(|entry| entry.value = None);
+    }
 }

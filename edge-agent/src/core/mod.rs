@@ -8,6 +8,7 @@ mod admission;
 mod authorize;
 mod charging;
 mod command;
+mod effects;
 mod errand;
 mod files;
 mod findings;
@@ -40,12 +41,10 @@ use shared::units::Timestamp;
 
 pub use admission::{DecidedHere, Gate, InstallerAct, Pass, Passes, Pending, Standing, Visitor};
 pub use authorize::Tokens;
+pub use effects::{Ask, AskEnd, Effects, Send, Write};
 pub use errand::{Errand, Slot, State as FileState, Step, Work};
 pub use findings::Odd;
-pub use input::{
-    Ask, AskEnd, CallId, Effects, Input, LinkId, Reply, Restored, Send, StartFact, StationFact, StopFact,
-    StoredCommand, Write,
-};
+pub use input::{CallId, Input, LinkId, Reply, Restored, StartFact, StationFact, StopFact, StoredCommand};
 pub use live::{Connector, Station};
 pub use local_list::{HeldList, ListLine, ListSupport};
 pub use reservation::{Held, Keeper};

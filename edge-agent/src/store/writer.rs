@@ -103,7 +103,7 @@ fn apply(
             let result = result.map(|result| serde_json::to_string(&result)).transpose()?;
             db.prepare_cached(
                 "insert into commands (id, received_at, command, result) values (?1, ?2, ?3, ?4)
-                 on conflict (id) do update set result = excluded.result, waiting = 0",
+                 on conflict (id) do update set command = excluded.command, result = excluded.result, waiting = 0",
             )?
             .execute(params![
                 command.id.0.as_bytes(),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use shared::model::command::{ConfigurationEntry, Told};
 use shared::model::document::{StationEntry, StationsDoc};
 use shared::model::security::{
     CredentialRotated, ProfileRaise, SecurityReported, SecurityStep, SecurityWork, StationCertificate,
@@ -383,4 +384,25 @@ fn reports_are_kept_and_the_same_notice_is_one_an_hour() {
         told += core.handle(at, Input::Noticed(notice(at))).events().count();
     }
     assert_eq!(told, 3);
+}
+
+#[test]
+fn a_secret_is_in_no_record_of_an_order() {
+    let mut core = here(2);
+    let secret = CommandBody::ChangeConfiguration { key: "ModemPassword".into(), value: "s3cret".into() };
+    let command = Command { body: secret, origin: Origin::Installer, ..remote_start(1, "") };
+    let effects = core.handle(NOW, Input::Command(command));
+    assert_eq!(written(&effects), [("ModemPassword".into(), "s3cret".into())], "the station hears it");
+    let ended = answer(&mut core, &effects, Outcome::Accepted);
+    assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+
+    let read = Command { body: CommandBody::GetConfiguration { keys: vec![] }, ..remote_start(2, "") };
+    let effects = core.handle(NOW, Input::Command(read));
+    let Some(Send::Ask { command, .. }) = effects.sends.last() else { panic!("{effects:?}") };
+    let entry =
+        ConfigurationEntry { key: "AuthorizationKey".into(), value: Some("t0ld".into()), readonly: false };
+    let told = Told::Configuration { entries: vec![entry], unknown_keys: vec![] };
+    let end = AskEnd { told, ..AskEnd::plain(Outcome::Accepted, "") };
+    let ended = core.handle(NOW, Input::Asked { command: *command, end });
+    assert!(!format!("{ended:?}").contains("t0ld"), "{ended:?}");
 }
