@@ -6,6 +6,7 @@
 )]
 
 mod csms;
+mod security;
 mod socket;
 mod station;
 mod tools;
