@@ -4,26 +4,26 @@ mod files;
 mod local_list;
 mod security;
 mod time;
+mod words;
 
 use serde_json::value::RawValue;
 use shared::id::{EvseNo, ReservationId, StationId, StationTxRef};
-use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, Told, TriggeredMessage};
+use shared::model::command::{CommandBody, ConfigurationEntry, Outcome, Told};
 use shared::model::event::StatusChanged;
-use shared::model::session::StopReason;
-use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
+use shared::model::{AuthStatus, IdToken, MeterReading, StationInfo};
 use shared::ocpp::error::ErrorCode;
 use shared::ocpp::lenient::Finding;
 use shared::ocpp::rpc::Answer;
-use shared::ocpp::v16::reply::{self, Registration, TagInfo, TagStatus, Transferred};
+use shared::ocpp::v16::reply::{self, TagInfo, Transferred};
 use shared::ocpp::v16::{
-    Confirmation, CsmsCall, ExtendedTrigger, ListCall, Reading, SecurityCall, StationCall, Status, Trigger,
-    Verdict, names, station_call,
+    Confirmation, CsmsCall, ExtendedTrigger, ListCall, Reading, SecurityCall, StationCall, station_call,
 };
 use shared::units::Timestamp;
 
 use self::time::Clock;
+use self::words::{connector_status, registration, stop_reason, tag_status, triggering, verdict};
 use super::super::habits::Habits;
-use crate::core::{Ask, AskEnd, Reply, Standing, StartFact, StationFact, StopFact};
+use crate::core::{Ask, AskEnd, Reply, StartFact, StationFact, StopFact};
 
 /// CiString20 (§7.28 IdToken).
 const LONGEST_TAG: usize = 20;
@@ -110,14 +110,6 @@ pub fn answer(reply: &Reply, heartbeat_seconds: u16) -> Box<RawValue> {
         }
         Reply::Signing(taken_on) => reply::sign_certificate(*taken_on),
         Reply::Acknowledged => reply::empty(),
-    }
-}
-
-fn registration(standing: Standing) -> Registration {
-    match standing {
-        Standing::Accepted => Registration::Accepted,
-        Standing::Held | Standing::Pending => Registration::Pending,
-        Standing::Rejected => Registration::Rejected,
     }
 }
 
@@ -260,38 +252,6 @@ fn told(read: Confirmation) -> Told {
     }
 }
 
-fn verdict(verdict: Option<&Verdict>) -> (Outcome, String) {
-    let outcome = match verdict {
-        None | Some(Verdict::Accepted | Verdict::AcceptedCanceled | Verdict::Unlocked) => Outcome::Accepted,
-        Some(Verdict::Scheduled | Verdict::RebootRequired) => Outcome::Scheduled,
-        Some(
-            Verdict::Rejected
-            | Verdict::UnlockFailed
-            | Verdict::Unknown
-            | Verdict::InvalidCertificate
-            | Verdict::RevokedCertificate,
-        ) => Outcome::Rejected,
-        Some(Verdict::Occupied) => Outcome::Occupied,
-        Some(Verdict::Faulted) => Outcome::Faulted,
-        Some(Verdict::Unavailable) => Outcome::Unavailable,
-        Some(
-            Verdict::NotSupported
-            | Verdict::NotImplemented
-            | Verdict::UnknownMessageId
-            | Verdict::UnknownVendorId,
-        ) => Outcome::NotSupported,
-        Some(Verdict::VersionMismatch | Verdict::NotFound) => Outcome::Rejected,
-        Some(Verdict::Failed | Verdict::Other(_)) => Outcome::Failed,
-    };
-    let word = match verdict {
-        None => String::new(),
-        Some(Verdict::Other(word)) => format!("the station answered {word:?}"),
-        Some(Verdict::Unknown) => "the station has no such profile".into(),
-        Some(known) => format!("{known:?}"),
-    };
-    (outcome, word)
-}
-
 fn status_changed(
     station: &StationId,
     status: station_call::StatusNotification,
@@ -343,60 +303,4 @@ fn evse(connector: Option<u16>) -> Option<EvseNo> {
 
 fn tx_ref(transaction: Option<i32>) -> Option<StationTxRef> {
     transaction.map(|number| StationTxRef(number.to_string()))
-}
-
-fn tag_status(status: AuthStatus) -> TagStatus {
-    match status {
-        AuthStatus::Accepted => TagStatus::Accepted,
-        AuthStatus::Blocked => TagStatus::Blocked,
-        AuthStatus::Expired => TagStatus::Expired,
-        AuthStatus::Invalid => TagStatus::Invalid,
-        AuthStatus::ConcurrentTx => TagStatus::ConcurrentTx,
-    }
-}
-
-fn connector_status(status: Status) -> ConnectorStatus {
-    match status {
-        Status::Available => ConnectorStatus::Available,
-        Status::Preparing => ConnectorStatus::Preparing,
-        Status::Charging => ConnectorStatus::Charging,
-        Status::SuspendedEvse => ConnectorStatus::SuspendedEvse,
-        Status::SuspendedEv => ConnectorStatus::SuspendedEv,
-        Status::Finishing => ConnectorStatus::Finishing,
-        Status::Reserved => ConnectorStatus::Reserved,
-        Status::Unavailable => ConnectorStatus::Unavailable,
-        Status::Faulted => ConnectorStatus::Faulted,
-    }
-}
-
-fn stop_reason(reason: names::StopReason) -> StopReason {
-    use names::StopReason as Told;
-    match reason {
-        Told::DeAuthorized => StopReason::DeAuthorized,
-        Told::EmergencyStop => StopReason::EmergencyStop,
-        Told::EvDisconnected => StopReason::EvDisconnected,
-        Told::HardReset => StopReason::HardReset,
-        Told::Local => StopReason::Local,
-        Told::Other => StopReason::Other,
-        Told::PowerLoss => StopReason::PowerLoss,
-        Told::Reboot => StopReason::Reboot,
-        Told::Remote => StopReason::Remote,
-        Told::SoftReset => StopReason::SoftReset,
-        Told::UnlockCommand => StopReason::UnlockCommand,
-    }
-}
-
-fn triggering(message: TriggeredMessage, connector: Option<u16>) -> CsmsCall {
-    let plain = |message| CsmsCall::Trigger { message, connector };
-    let extended = |message| CsmsCall::Security(SecurityCall::ExtendedTrigger { message, connector });
-    match message {
-        TriggeredMessage::BootNotification => plain(Trigger::BootNotification),
-        TriggeredMessage::DiagnosticsStatus => plain(Trigger::DiagnosticsStatus),
-        TriggeredMessage::FirmwareStatus => plain(Trigger::FirmwareStatus),
-        TriggeredMessage::Heartbeat => plain(Trigger::Heartbeat),
-        TriggeredMessage::MeterValues => plain(Trigger::MeterValues),
-        TriggeredMessage::StatusNotification => plain(Trigger::StatusNotification),
-        TriggeredMessage::LogStatus => extended(ExtendedTrigger::LogStatus),
-        TriggeredMessage::SignedFirmwareStatus => extended(ExtendedTrigger::FirmwareStatus),
-    }
 }
