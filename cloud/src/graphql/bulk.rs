@@ -1,14 +1,12 @@
 //! One order to many stations, and how far it is. See [`crate::bulk`].
 
-use async_graphql::{
-    ComplexObject, Context, ID, InputObject, Object, OneofObject, SimpleObject, Subscription,
-};
-use serde_json::json;
-use shared::model::charging::ProfileFilter;
-use shared::model::command::CommandBody;
+mod operation;
 
-use super::charging::{ChargingProfileInput, Purpose};
-use super::command::{MessageName, OrderTerms, Terms};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject, Subscription};
+use serde_json::json;
+
+use self::operation::BulkOperation;
+use super::command::{OrderTerms, Terms};
 use super::error::{Fault, Result};
 use super::filter::Paging;
 use super::live::{self, Live};
@@ -38,74 +36,6 @@ pub(super) struct BulkOrderInput {
     at_once: i32,
     /// For each station by itself, from the moment in which it is its turn. `answerWithin` means nothing here.
     terms: Option<OrderTerms>,
-}
-
-/// What shall be done: exactly one of these.
-#[derive(OneofObject)]
-pub(super) enum BulkOperation {
-    ResetStation(BulkReset),
-    ChangeAvailability(BulkAvailability),
-    GetConfiguration(BulkKeys),
-    ChangeConfiguration(BulkSetting),
-    /// true.
-    ClearCache(bool),
-    TriggerMessage(BulkTrigger),
-    DataTransfer(BulkDataTransfer),
-    SetChargingProfile(ChargingProfileInput),
-    ClearChargingProfiles(BulkProfileFilter),
-    /// true.
-    GetLocalListVersion(bool),
-    /// true.
-    SendLocalList(bool),
-}
-
-/// See `Mutation.resetStation`.
-#[derive(InputObject)]
-pub(super) struct BulkReset {
-    #[graphql(default)]
-    hard: bool,
-}
-
-/// See `Mutation.changeAvailability`; of whole stations.
-#[derive(InputObject)]
-pub(super) struct BulkAvailability {
-    operative: bool,
-}
-
-/// See `Mutation.getConfiguration`.
-#[derive(InputObject)]
-pub(super) struct BulkKeys {
-    #[graphql(default)]
-    keys: Vec<String>,
-}
-
-/// See `Mutation.changeConfiguration`.
-#[derive(InputObject)]
-pub(super) struct BulkSetting {
-    key: String,
-    value: String,
-}
-
-/// See `Mutation.triggerMessage`.
-#[derive(InputObject)]
-pub(super) struct BulkTrigger {
-    message: MessageName,
-}
-
-/// See `Mutation.dataTransfer`.
-#[derive(InputObject)]
-pub(super) struct BulkDataTransfer {
-    vendor_id: String,
-    message_id: Option<String>,
-    data: Option<String>,
-}
-
-/// See `Mutation.clearChargingProfiles`.
-#[derive(InputObject)]
-pub(super) struct BulkProfileFilter {
-    profile_id: Option<i32>,
-    purpose: Option<Purpose>,
-    stack_level: Option<u16>,
 }
 
 /// One order to many stations, and how far it is.
@@ -360,41 +290,6 @@ async fn steer(
     audit::write(&mut tx, &entry).await?;
     tx.commit().await?;
     read(ctx, id, &reach).await?.ok_or_else(|| Fault::no_such("BulkOrder", id))
-}
-
-impl BulkOperation {
-    fn body(self) -> Result<CommandBody> {
-        Ok(match self {
-            BulkOperation::ResetStation(it) => CommandBody::Reset { hard: it.hard },
-            BulkOperation::ChangeAvailability(it) => {
-                CommandBody::SetAvailability { evse: None, operative: it.operative }
-            }
-            BulkOperation::GetConfiguration(it) => super::command::get_configuration_body(it.keys)?,
-            BulkOperation::ChangeConfiguration(it) => {
-                super::command::change_configuration_body(it.key, it.value)?
-            }
-            BulkOperation::ClearCache(yes) => only_true(yes, CommandBody::ClearCache)?,
-            BulkOperation::TriggerMessage(it) => {
-                CommandBody::Trigger { message: it.message.into(), evse: None }
-            }
-            BulkOperation::DataTransfer(it) => {
-                super::command::data_transfer_body(it.vendor_id, it.message_id, it.data)?
-            }
-            BulkOperation::SetChargingProfile(it) => it.for_whole_stations()?,
-            BulkOperation::ClearChargingProfiles(it) => CommandBody::ClearChargingProfiles(ProfileFilter {
-                id: it.profile_id,
-                evse: None,
-                purpose: it.purpose.map(Into::into),
-                stack_level: it.stack_level,
-            }),
-            BulkOperation::GetLocalListVersion(yes) => only_true(yes, CommandBody::GetLocalListVersion)?,
-            BulkOperation::SendLocalList(yes) => only_true(yes, CommandBody::SendLocalList)?,
-        })
-    }
-}
-
-fn only_true(yes: bool, body: CommandBody) -> Result<CommandBody> {
-    if yes { Ok(body) } else { Err(Fault::BadInput("The operation's value must be true.".into())) }
 }
 
 impl BulkOrder {
