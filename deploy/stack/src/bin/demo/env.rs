@@ -17,6 +17,7 @@ pub(crate) fn write(house: &House) -> Result<()> {
         ("GRAPHQL_URL", format!("{cloud}/graphql")),
         ("GRAPHQL_WS_URL", format!("{}/graphql", cloud.replacen("http", "ws", 1))),
         ("OCPP_URL", house.edge.ocpp_url()),
+        ("OCPP_TLS_URL", house.edge.tls_urls().0),
         ("MQTT_URL", format!("mqtt://{}", house.cloud.mqtt()?)),
         ("DATABASE_URL", house.database_url.clone()),
         ("EDGE_URL", house.edge.local_url()),
