@@ -181,7 +181,7 @@ impl Core {
         let pending = Pending { visitor, info: None, connectors: None, since: now };
         self.admission.pending.insert(station.clone(), pending);
         self.tell_pending(now, station, fx);
-        self.let_in(station, fx);
+        self.let_in(now, station, fx);
     }
 
     /// Was it one that nobody has adopted?
@@ -229,17 +229,18 @@ impl Core {
         fx.sends.push(Send::Gate(self.gate()));
         let waiting: Vec<StationId> = self.admission.pending.keys().cloned().collect();
         for station in waiting {
-            self.let_in(&station, fx);
+            self.let_in(now, &station, fx);
         }
         self.tell_standings(now, fx);
     }
 
     /// A pending station that was adopted goes on if it has shown what it shall show from now on; else it has to come anew.
-    fn let_in(&mut self, station: &StationId, fx: &mut Effects) {
+    fn let_in(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
         let Some(credential) = self.admission.credential(station) else { return };
         let Some(pending) = self.admission.pending.get(station) else { return };
         if pending.visitor.credential.as_ref() == Some(credential) {
             self.admission.pending.remove(station);
+            self.arrived_before(now, station, fx);
         } else if let Some(link) = self.stations.get(station).and_then(|known| known.link) {
             fx.sends.push(Send::HangUp { link, reason: "adopted: connect with the new password" });
         }

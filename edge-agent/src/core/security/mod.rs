@@ -195,6 +195,14 @@ impl Core {
         }
     }
 
+    /// A station that waited is one of the site's: it came as it came.
+    pub(super) fn arrived_before(&mut self, now: Timestamp, station: &StationId, fx: &mut Effects) {
+        if let Some((profile, reached_at)) = self.security.here.get(station).copied() {
+            let arrival = Arrival { profile, reached_at, credential: None, certificate: None };
+            self.arrived(now, station, arrival, fx);
+        }
+    }
+
     fn rotated_credential(&self, station: &StationId) -> Option<String> {
         self.security.memory.get(station)?.credential().map(str::to_owned)
     }

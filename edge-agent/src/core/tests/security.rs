@@ -406,3 +406,18 @@ fn a_secret_is_in_no_record_of_an_order() {
     let ended = core.handle(NOW, Input::Asked { command: *command, end });
     assert!(!format!("{ended:?}").contains("t0ld"), "{ended:?}");
 }
+
+#[test]
+fn how_a_station_came_is_told_when_it_becomes_the_sites() {
+    let mut core = core();
+    let reached_at = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let arrival = Arrival { profile: 2, reached_at, credential: None, certificate: None };
+    core.handle(NOW, Input::Arrived { station: station(), arrival });
+    let credential = Some("shown".to_owned());
+    let visitor = Visitor { from: "10.0.0.7".into(), security_profile: 2, credential };
+    let fact = StationFact::ConnectedPending(visitor);
+    core.handle(NOW, Input::Station { station: station(), link: LINK, call: None, fact });
+    let effects = list(&mut core, 1, "shown");
+    let told = |event: &Event| matches!(event, Event::StationSecured(it) if it.profile == 2);
+    assert!(effects.events().any(told), "{effects:?}");
+}
