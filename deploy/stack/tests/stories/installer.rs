@@ -3,6 +3,7 @@
 
 use firmware_sim::{Station, StationConfig};
 use serde_json::{Value, json};
+use stack::wait;
 
 use crate::story::{SOON, Story};
 
@@ -13,6 +14,17 @@ impl Story {
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// The session that runs at the site, as the page sees it.
+    async fn session_here(&self) -> String {
+        let url = format!("{}/api/state", self.edge.local_url());
+        wait::until("a session", SOON, || async {
+            let state: Value = reqwest::get(&url).await.ok()?.json().await.ok()?;
+            Some(state["sessions"][0]["session"].as_str()?.to_owned())
+        })
+        .await
+        .unwrap()
     }
 }
 
@@ -45,7 +57,9 @@ async fn every_order_works_without_internet_and_the_cloud_learns_of_it() {
         ("trigger", json!({ "message": "status-notification" }), "Accepted"),
         ("data-transfer", json!({ "vendor": "nobody" }), "NotSupported"),
         ("get-local-list-version", json!({}), "Accepted"),
+        ("set-charging-profile", json!({ "connector": 1, "profile": profile() }), "Accepted"),
         ("get-composite-schedule", json!({ "seconds": 60, "connector": 1 }), "Accepted"),
+        ("clear-charging-profiles", json!({ "id": 7 }), "Accepted"),
         ("clear-charging-profiles", json!({}), "Rejected"),
         ("request-log", json!({}), "Accepted"),
         ("reset", json!({}), "Accepted"),
@@ -58,9 +72,29 @@ async fn every_order_works_without_internet_and_the_cloud_learns_of_it() {
         orders += 1;
     }
 
+    station.booted(SOON).await.unwrap();
+    station.plug(1).await.unwrap();
+    let start = json!({ "token": story.site.id_tag, "connector": 1 });
+    let (_, told) = story.order_here(Some(&token), "remote-start", start).await;
+    assert_eq!(told["outcome"], "Accepted", "{told}");
+    let session = story.session_here().await;
+    let (_, told) = story.order_here(Some(&token), "remote-stop", json!({ "session": session })).await;
+    assert_eq!(told["outcome"], "Accepted", "{told}");
+    orders += 2;
+
     story.proxy.heal();
     story.settled().await;
-    let learnt = "select count(*) from commands where state = 'finished' and issued_by is null";
+    assert_eq!(story.bills(1).await.len(), 1, "what was charged meanwhile");
+    let learnt = "select count(*) from commands where state = 'finished' and origin = 'installer'";
     assert_eq!(story.count(learnt).await, orders, "each with its end");
     story.assert_lanes_whole().await;
+}
+
+/// 16 A for every session, as the local API takes it.
+fn profile() -> Value {
+    let periods = json!([{ "start_s": 0, "limit_tenths": 160 }]);
+    json!({
+        "id": 7, "stack_level": 0, "purpose": "Default", "kind": "Relative",
+        "schedule": { "unit": "Amperes", "start": null, "duration_s": 86_400, "periods": periods },
+    })
 }
