@@ -83,12 +83,16 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.outcome, self.detail.as_str()) {
             (None, _) => writeln!(f, "no end yet; it goes on as command {}", self.command)?,
-            (Some(outcome), "") => writeln!(f, "{outcome}")?,
+            (Some(outcome), detail) if detail.is_empty() || detail == outcome => writeln!(f, "{outcome}")?,
             (Some(outcome), detail) => writeln!(f, "{outcome}: {detail}")?,
         }
         match (&self.told["configuration"]["entries"], &self.told) {
             (_, Value::Null) => Ok(()),
-            (Value::Array(entries), _) => entries.iter().try_for_each(|entry| setting(f, entry)),
+            (Value::Array(entries), told) => {
+                entries.iter().try_for_each(|entry| setting(f, entry))?;
+                let unknown = told["configuration"]["unknown_keys"].as_array().into_iter().flatten();
+                unknown.filter_map(Value::as_str).try_for_each(|key| writeln!(f, "{key} is unknown there"))
+            }
             (_, told) => writeln!(f, "{told}"),
         }
     }
@@ -98,4 +102,27 @@ fn setting(f: &mut fmt::Formatter<'_>, entry: &Value) -> fmt::Result {
     let value = entry["value"].as_str().unwrap_or("(kept secret)");
     let note = if entry["readonly"] == true { "  (read-only)" } else { "" };
     writeln!(f, "{} = {value}{note}", entry["key"].as_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_end_is_said_once_and_every_key_that_was_asked_for_is_there() {
+        let entries = json!([{ "key": "A", "value": "1", "readonly": true }, { "key": "B", "value": null }]);
+        let told = json!({ "configuration": { "entries": entries, "unknown_keys": ["C"] } });
+        let mut outcome = Outcome {
+            command: uuid::Uuid::nil(),
+            outcome: Some("Accepted".into()),
+            detail: "Accepted".into(),
+            told,
+        };
+        let lines = "Accepted\nA = 1  (read-only)\nB = (kept secret)\nC is unknown there\n";
+        assert_eq!((outcome.to_string().as_str(), outcome.code()), (lines, 0));
+        (outcome.outcome, outcome.told) = (Some("Rejected".into()), Value::Null);
+        assert_eq!((outcome.to_string().as_str(), outcome.code()), ("Rejected: Accepted\n", 2));
+    }
 }
