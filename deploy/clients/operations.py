@@ -169,7 +169,7 @@ def carry_out(row, variables, station):
 
 def main(table, identity, *command):
     rows = json.load(open(table))["operations"]
-    variables = {**place(identity), "terms": {"expiresIn": SOON, "waitForStation": True}, "steps": {"answerWithin": 1}}
+    variables = {**place(identity), "terms": {"expiresIn": SOON, "waitForStation": True}, "steps": {"answerWithin": 20}}
     variables |= {"plain": firmware("2.0.0"), "signed": firmware("3.0.0", ec.generate_private_key(ec.SECP256R1()))}
     station = Station(table, identity, command)
     try:

@@ -94,6 +94,8 @@ def sensible(node, name=""):
         node.update(type="integer", minimum=0, maximum=100_000_000)
     if node.get("type") == "string" and not {"enum", "format"} & node.keys() and node.get("maxLength", 999) <= 50:
         node["pattern"] = "^[!-~]{1,%d}$" % node["maxLength"]
+    if name == "csr":
+        node["minLength"] = 1
     return node
 
 

@@ -84,12 +84,23 @@ fn run(arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Is the message among those that stations of others exchange with the gateway?
+fn is_exchanged_with_others(action: Action) -> bool {
+    const THEIRS: [&str; 2] =
+        [include_str!("../../clients/operations.json"), include_str!("../../clients/charger.py")];
+    // The order to renew a certificate is done when CertificateSigned was answered, whatever the table of orders names.
+    let action = if action == Action::CertificateSigned { Action::SignCertificate } else { action };
+    let (quoted, called) = (format!("\"{action}\""), format!("call.{action}("));
+    THEIRS.iter().any(|text| text.contains(&quoted) || text.contains(&called))
+}
+
 fn table(spoken: &BTreeSet<Message>) -> String {
     let mut table = String::from(
         "# The messages of OCPP 1.6\n\n\
          Written by `UPDATE=1 cargo test -p stack --test coverage`: `yes` where one side wrote random samples of the message and the\n\
-         other side read them. The schemas that others keep judge the same samples in `deploy/clients/schemas.py`.\n\n\
-         | message | part | from | gateway | simulator |\n|---|---|---|---|---|\n",
+         other side read them. The schemas that others keep judge the same samples in `deploy/clients/schemas.py`. The last column is\n\
+         `yes` where the message was exchanged with a station that is not ours (PyPI `ocpp`, npm `ocpp-rpc`) in `deploy/clients/run`.\n\n\
+         | message | part | from | gateway | simulator | others' stations |\n|---|---|---|---|---|---|\n",
     );
     let mut count = [0, 0];
     for action in Action::ALL {
@@ -101,7 +112,9 @@ fn table(spoken: &BTreeSet<Message>) -> String {
                 "station" => (format!("sends: {}", mark(&request)), format!("answers: {}", mark(&response))),
                 _ => (format!("answers: {}", mark(&response)), format!("sends: {}", mark(&request))),
             };
-            writeln!(table, "| {action} | {} | {from} | {gateway} | {station} |", action.block()).unwrap();
+            let others = if is_exchanged_with_others(*action) { "yes" } else { "no" };
+            let part = action.block();
+            writeln!(table, "| {action} | {part} | {from} | {gateway} | {station} | {others} |").unwrap();
             count[0] += usize::from(spoken.contains(&request) && spoken.contains(&response));
             count[1] += 1;
         }

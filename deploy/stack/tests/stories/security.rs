@@ -14,7 +14,7 @@ const RAISE: &str = "mutation($at: ID!, $to: Int!, $address: String) { it: raise
 const TRUST: &str =
     "mutation($at: ID!) { it: getCertificates(chargePointId: $at, use: CentralSystem) { outcome result } }";
 const SECURED: &str =
-    "query($at: ID!) { it: stationSecurity(chargePointId: $at) { certificate { serial } } }";
+    "query($at: ID!) { it: stationSecurity(chargePointId: $at) { minimum certificate { serial } } }";
 const EVENTS: &str = "query($at: ID!) { it: securityEvents(chargePointId: $at) { kind techInfo } }";
 
 impl Story {
@@ -53,6 +53,15 @@ async fn comes_again(station: &Station) {
     station.until(SOON, |view| view.connected).await.unwrap();
 }
 
+/// Waits until the gateway has told that it knows.
+async fn secured(story: &Story, wanted: impl Fn(&Value) -> bool) {
+    wait::until("the gateway to know", SOON, || async {
+        wanted(&story.secure(SECURED, json!({})).await[0]).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
 /// Why somebody with this configuration stays outside.
 async fn turned_away(config: StationConfig) -> String {
     let station = Station::connect(config);
@@ -81,10 +90,7 @@ async fn password_and_certificate_are_changed_while_a_session_runs() {
 
     let raised = story.secure(RAISE, json!({ "to": 3 })).await;
     assert_eq!(raised["outcome"], Value::Null);
-    wait::until("profile 3", SOON, || async { (station.access().await.profile == 3).then_some(()) })
-        .await
-        .unwrap();
-    station.until(SOON, |view| view.connected).await.unwrap();
+    secured(&story, |it| it["minimum"] == 3).await;
     let lower = StationConfig::new(&tls_url, "S1").with_password(&password);
     let refused =
         turned_away(StationConfig { tls: Some(Tls::new(&authority, None).unwrap()), ..lower }).await;
@@ -95,12 +101,7 @@ async fn password_and_certificate_are_changed_while_a_session_runs() {
     assert_ne!(station.access().await.serial(), first.serial());
     comes_again(&station).await;
     let serial = station.access().await.serial();
-    wait::until("the gateway to know", SOON, || async {
-        let secured = story.secure(SECURED, json!({})).await;
-        (secured[0]["certificate"]["serial"].as_str() == serial.as_deref()).then_some(())
-    })
-    .await
-    .unwrap();
+    secured(&story, |it| it["certificate"]["serial"].as_str() == serial.as_deref()).await;
     let (chain, key) = first.identity.unwrap();
     let mut stale = StationConfig::new(&mutual_url, "S1");
     stale.tls = Some(Tls::new(&authority, Some((&chain, &key))).unwrap());
