@@ -40,6 +40,8 @@ pub struct StationConfig {
     pub redial: (u64, u64),
     /// Settings that differ from [`crate::station::keys`]' defaults.
     pub settings: Vec<(String, String)>,
+    /// The security profile, 0 to 3; what the URL, the password and the certificate make of it when none.
+    pub security_profile: Option<u8>,
     /// How it goes about its security.
     pub security: SecurityHabits,
     /// Where sessions are written to.
@@ -83,6 +85,7 @@ impl StationConfig {
             call_timeout: 30_000,
             redial: (1_000, 60_000),
             settings: Vec::new(),
+            security_profile: None,
             security: SecurityHabits::default(),
             journal: None,
         }

@@ -31,6 +31,9 @@ pub enum DialError {
     /// The network said no.
     #[error("cannot reach {0}: {1}")]
     Network(String, std::io::Error),
+    /// The server's certificate is not to be trusted.
+    #[error("the certificate of {0} is not to be trusted: {1}")]
+    Untrusted(String, rustls::Error),
     /// It took too long.
     #[error("{0} did not answer in time")]
     Timeout(String),
@@ -74,9 +77,25 @@ async fn line(config: &StationConfig, request: &Request, tcp: TcpStream) -> Resu
     let host = request.uri().host().ok_or_else(bad)?.trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| bad())?;
     let stream = TlsConnector::from(tls.config.clone()).connect(name, tcp).await;
-    stream
-        .map(|stream| Either::Right(Box::new(stream)))
-        .map_err(|error| DialError::Network(host.to_owned(), error))
+    stream.map(|stream| Either::Right(Box::new(stream))).map_err(|error| {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(bad @ rustls::Error::InvalidCertificate(_)) => {
+                DialError::Untrusted(host.to_owned(), bad.clone())
+            }
+            _ => DialError::Network(host.to_owned(), error),
+        }
+    })
+}
+
+/// The certificates that the server showed, its own first, in DER; none without TLS.
+pub(crate) fn shown(socket: &Socket) -> Vec<Vec<u8>> {
+    match socket.get_ref() {
+        Either::Left(_) => Vec::new(),
+        Either::Right(stream) => {
+            let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            shown.iter().map(|certificate| certificate.to_vec()).collect()
+        }
+    }
 }
 
 /// Small buffers: the defaults cost 130 KB per socket, and there are thousands.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shared::model::security::{CertificateHash, RootUse};
 use shared::ocpp::frame::Frame;
 use shared::units::{Timestamp, Wh};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -218,7 +219,7 @@ impl Station {
         self.ask(|link| link.station.last_log().map(<[u8]>::to_vec)).await
     }
 
-    /// How it gets at its CSMS.
+    /// How it gets at its CSMS: address, profile, password and certificate.
     pub async fn access(&self) -> Access {
         self.ask(|link| link.station.access().clone()).await
     }
@@ -226,6 +227,11 @@ impl Station {
     /// Decides how it goes about its security from now on.
     pub async fn set_security_habits(&self, habits: SecurityHabits) {
         self.ask(move |link| link.station.set_security_habits(habits)).await;
+    }
+
+    /// The authorities that it trusts for a use.
+    pub async fn roots(&self, what: RootUse) -> Vec<CertificateHash> {
+        self.ask(move |link| link.station.roots(what)).await
     }
 
     /// The security events that the CSMS has heard.

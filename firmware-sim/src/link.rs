@@ -20,7 +20,7 @@ use crate::behaviour::v16;
 use crate::carry::carry;
 use crate::clock::{Clock, random, wall};
 use crate::config::StationConfig;
-use crate::dial::dial;
+use crate::dial::{dial, shown};
 use crate::event::{Event, View};
 use crate::station::files::{Carried, Load};
 use crate::station::{Core, Fact, Outcome, Ticket};
@@ -141,6 +141,7 @@ impl Link {
                 *line = Line::Dialing(Box::pin(async move { dial(&config).await }));
             }
             News::Dialled(socket) => {
+                self.station.shown(&shown(&socket));
                 *line = Line::Up(socket);
                 self.failures = 0;
                 self.connections += 1;
@@ -150,6 +151,10 @@ impl Link {
             }
             News::Text(text) => self.receive(now, &text),
             News::Gone(reason) => self.hang_up(line, reason),
+            News::Untrusted(reason) => {
+                self.station.distrusts(now, reason.clone());
+                self.hang_up(line, reason);
+            }
             News::Nothing => {}
         }
     }
@@ -242,7 +247,8 @@ impl Link {
     /// Sends what is due.
     async fn flush(&mut self, line: &mut Line) {
         let now = self.clock.now();
-        let mut texts = Vec::new();
+        // An answer goes before what it announces (1.6 §5.17; A02.FR.02).
+        let mut texts = std::mem::take(&mut self.raw);
         if let Some(peer) = &mut self.peer {
             while let Some(due) = peer.poll(now) {
                 match due {
@@ -251,7 +257,6 @@ impl Link {
                 }
             }
         }
-        texts.append(&mut self.raw);
         for text in texts {
             let text = match &mut self.mangle {
                 Some(mangle) => mangle(text),

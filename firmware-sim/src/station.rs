@@ -119,7 +119,7 @@ impl Core {
             self.tell_presence(now);
             self.go_on_with_files(now);
             self.renew_certificate(now);
-            self.tell_reports();
+            self.tell_reports(now);
             self.pump(now);
         }
     }
@@ -143,7 +143,7 @@ impl Core {
         self.connected = false;
         self.trouble = Some(reason.clone());
         self.queue.lost();
-        self.access_failed(now, &reason);
+        self.access_failed(now);
         self.note_line(self.tempo.at(now), format!("line lost: {reason}"));
         self.out.events.push(Event::Disconnected { reason });
         self.tick(now);
@@ -199,8 +199,13 @@ impl Core {
             let reserved = connector.reserved.as_ref().map(|reserved| self.tempo.when(reserved.until));
             [reading, allowed, reserved].into_iter().flatten().min()
         });
-        let presence =
-            [self.boot_due, self.heartbeat_due, self.queue.next_deadline(), self.next_file_deadline()];
+        let presence = [
+            self.boot_due,
+            self.heartbeat_due,
+            self.queue.next_deadline(),
+            self.next_file_deadline(),
+            self.next_report().filter(|_| self.is_accepted()),
+        ];
         let presence = presence.into_iter().flatten().filter(|_| self.connected);
         sessions.chain(presence).min()
     }

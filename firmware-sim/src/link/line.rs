@@ -25,6 +25,8 @@ pub(super) enum News {
     Dialled(Box<Socket>),
     Text(String),
     Gone(String),
+    /// The CSMS is not to be trusted.
+    Untrusted(String),
     Nothing,
 }
 
@@ -38,6 +40,7 @@ impl Line {
             Line::Down { .. } => std::future::pending().await,
             Line::Dialing(dialing) => match dialing.await {
                 Ok(socket) => News::Dialled(Box::new(socket)),
+                Err(error @ DialError::Untrusted(..)) => News::Untrusted(error.to_string()),
                 Err(error) => News::Gone(error.to_string()),
             },
             Line::Up(socket) => match socket.next().await {

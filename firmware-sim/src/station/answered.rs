@@ -17,7 +17,7 @@ impl Core {
                 self.token_answered(now, connector, tag, asker, &outcome);
             }
             Ticket::Transaction(number) => self.transaction_answered(now, number, &outcome),
-            Ticket::Report => self.report_answered(&outcome),
+            Ticket::Report => self.report_answered(now, &outcome),
             Ticket::Plain(action) => self.missed(action, &outcome),
         }
         self.tick(now);
@@ -37,6 +37,7 @@ impl Core {
             }
             self.heartbeat_due = self.heartbeat_after(now);
             self.tell_all_status(now);
+            self.may_renew_again();
             if self.security.habits.reports_startup {
                 self.report(now, "StartupOfTheDevice", String::new());
             }

@@ -2,21 +2,22 @@
 //! states, and how it fails when it is told to. The bytes are moved by the shell (`carry`).
 
 mod image;
+mod update;
+mod upload;
 
 use std::collections::VecDeque;
 
-use shared::model::file::{FirmwareSignature, LogKind, Retries};
+use shared::model::file::{LogKind, Retries};
 use shared::ocpp::v16::{Confirmation, FileCall, Topic, Verdict};
 use shared::units::Timestamp;
 
+use self::update::Update;
+use self::upload::Upload;
+use super::asked::plain;
 use super::{Core, Fact, Ticket};
 use crate::event::Event;
 use crate::tempo::Millis;
 
-/// Lines of its own doings that a station remembers.
-const MOST_LINES: usize = 1_000;
-/// Simulated seconds that an installation takes.
-const INSTALLING_S: u64 = 10;
 /// Simulated seconds between tries when the CSMS leaves it to the station.
 const OWN_RETRY_S: u32 = 5;
 const OWN_TRIES: u32 = 3;
@@ -84,42 +85,8 @@ pub(super) struct Files {
     upload: Option<Upload>,
     lines: VecDeque<(Timestamp, String)>,
     last_log: Option<Vec<u8>>,
-    told: [Option<&'static str>; 2],
-}
-
-#[derive(Debug)]
-struct Update {
-    number: u64,
-    /// Of a signed one.
-    request: Option<i32>,
-    location: String,
-    signature: Option<FirmwareSignature>,
-    install_at: Option<Millis>,
-    retries: Retries,
-    step: Step,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// Until its hour.
-    Scheduled(Millis),
-    Fetching,
-    /// Until its hour, and until nobody charges.
-    Ready {
-        version: String,
-    },
-    Installing {
-        version: String,
-        until: Millis,
-    },
-    /// Until it is registered again.
-    Rebooting,
-}
-
-#[derive(Debug)]
-struct Upload {
-    number: u64,
-    request: Option<i32>,
+    /// What was said last of an update and of a log, and by which request of the CSMS's.
+    told: [Option<(&'static str, Option<i32>)>; 2],
 }
 
 impl Core {
@@ -147,7 +114,7 @@ impl Core {
                 retries,
             } => {
                 if !image::is_certificate(&signature.certificate) {
-                    return super::asked::plain(Verdict::InvalidCertificate);
+                    return plain(Verdict::InvalidCertificate);
                 }
                 let request = Some(request);
                 self.begin_update(now, request, location, Some(signature), retrieve_at, install_at, retries)
@@ -159,81 +126,9 @@ impl Core {
             FileCall::GetLog { request, kind, location, from, to, retries } => {
                 let (verdict, file_name) =
                     self.begin_upload(now, Some(request), location, (from, to), kind, retries);
-                Confirmation { file_name, ..super::asked::plain(verdict) }
+                Confirmation { file_name, ..plain(verdict) }
             }
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "they are the message's")]
-    fn begin_update(
-        &mut self,
-        now: Millis,
-        request: Option<i32>,
-        location: String,
-        signature: Option<FirmwareSignature>,
-        retrieve_at: Timestamp,
-        install_at: Option<Timestamp>,
-        retries: Retries,
-    ) -> Confirmation {
-        let busy = self.files.update.is_some();
-        let number = self.next_load();
-        let due = self.tempo.when(retrieve_at);
-        let later = due > now;
-        self.files.update = Some(Update {
-            number,
-            request,
-            location,
-            signature,
-            install_at: install_at.map(|at| self.tempo.when(at)),
-            retries,
-            step: Step::Scheduled(due),
-        });
-        if later && request.is_some() {
-            self.tell_firmware("DownloadScheduled");
-        }
-        match request {
-            // 1.6's own has an empty answer.
-            None => Confirmation::default(),
-            Some(_) if busy => super::asked::plain(Verdict::AcceptedCanceled),
-            Some(_) => super::asked::plain(Verdict::Accepted),
-        }
-    }
-
-    fn begin_upload(
-        &mut self,
-        now: Millis,
-        request: Option<i32>,
-        location: String,
-        window: (Option<Timestamp>, Option<Timestamp>),
-        kind: LogKind,
-        retries: Retries,
-    ) -> (Verdict, Option<String>) {
-        let Some(log) = self.write_log(window, kind) else { return (Verdict::Rejected, None) };
-        let busy = self.files.upload.is_some();
-        let number = self.next_load();
-        let name = format!("{}-{}-{number}.log", self.identity, kind.name().to_lowercase());
-        self.files.last_log = Some(log.clone());
-        self.files.upload = Some(Upload { number, request });
-        self.tell_log("Uploading");
-        let habits = &self.files.habits;
-        match habits.fault {
-            Some(FileFault::Silence) => {}
-            Some(FileFault::Upload) => self.carried(now, number, Err("as told".into())),
-            Some(
-                FileFault::Download
-                | FileFault::Interrupted(_)
-                | FileFault::Verification
-                | FileFault::Installation,
-            )
-            | None => {
-                let form = habits.form;
-                let (tries, pause) = self.patience(retries);
-                let body = Some((name.clone(), log));
-                let load = Load { number, location, body, form, tries, pause, break_after: None };
-                self.out.loads.push(load);
-            }
-        }
-        (if busy { Verdict::AcceptedCanceled } else { Verdict::Accepted }, Some(name))
     }
 
     /// Bytes were moved, or could not be.
@@ -251,128 +146,12 @@ impl Core {
         self.tick(now);
     }
 
-    fn fetched(&mut self, now: Millis, carried: Carried) {
-        let Ok(bytes) = carried else { return self.end_update("DownloadFailed") };
-        self.tell_firmware("Downloaded");
-        let Some(update) = &mut self.files.update else { return };
-        if let Some(signature) = &update.signature {
-            if !image::is_signed(&bytes, signature) {
-                let location = update.location.clone();
-                self.report(now, "InvalidFirmwareSignature", location);
-                return self.end_update("InvalidSignature");
-            }
-            let version = image::version(&bytes, &update.location);
-            update.step = Step::Ready { version };
-            return self.tell_firmware("SignatureVerified");
-        }
-        update.step = Step::Ready { version: image::version(&bytes, &update.location) };
-    }
-
-    /// Fetches, installs and reboots when it is time. Called with every tick.
-    pub(super) fn go_on_with_files(&mut self, now: Millis) {
-        let registered = self.connected && self.is_accepted();
-        let Some(update) = &mut self.files.update else { return };
-        let charging = self.connectors.iter().any(|connector| connector.session.is_some());
-        match &update.step {
-            Step::Scheduled(due) if *due <= now && registered => {
-                update.step = Step::Fetching;
-                self.begin_fetching(now);
-            }
-            Step::Ready { version } if update.install_at.is_none_or(|at| at <= now) && !charging => {
-                let until = now + self.tempo.real(INSTALLING_S);
-                update.step = Step::Installing { version: version.clone(), until };
-                self.tell_firmware("Installing");
-            }
-            Step::Installing { version, until } if *until <= now => {
-                let version = version.clone();
-                self.install(version);
-            }
-            Step::Rebooting if registered => self.end_update("Installed"),
-            Step::Scheduled(_)
-            | Step::Fetching
-            | Step::Ready { .. }
-            | Step::Installing { .. }
-            | Step::Rebooting => {}
-        }
-    }
-
-    fn begin_fetching(&mut self, now: Millis) {
-        self.tell_firmware("Downloading");
-        let Some(update) = &self.files.update else { return };
-        let (number, location, retries) = (update.number, update.location.clone(), update.retries);
-        let break_after = match self.files.habits.fault {
-            Some(FileFault::Download) => return self.carried(now, number, Err("as told".into())),
-            Some(FileFault::Silence) => return,
-            Some(FileFault::Interrupted(bytes)) => Some(bytes),
-            Some(FileFault::Verification | FileFault::Installation | FileFault::Upload) | None => None,
-        };
-        let (tries, pause) = self.patience(retries);
-        self.out.loads.push(Load { number, location, body: None, form: false, tries, pause, break_after });
-    }
-
-    fn install(&mut self, version: String) {
-        match self.files.habits.fault {
-            Some(FileFault::Installation) => return self.end_update("InstallationFailed"),
-            Some(FileFault::Verification) => {
-                let signed = self.files.update.as_ref().is_some_and(|update| update.request.is_some());
-                let word = if signed { "InstallVerificationFailed" } else { "InstallationFailed" };
-                return self.end_update(word);
-            }
-            Some(
-                FileFault::Download | FileFault::Interrupted(_) | FileFault::Silence | FileFault::Upload,
-            )
-            | None => {}
-        }
-        if self.files.update.as_ref().is_some_and(|update| update.request.is_some()) {
-            self.tell_firmware("InstallRebooting");
-        }
-        if let Some(update) = &mut self.files.update {
-            update.step = Step::Rebooting;
-        }
-        self.hardware.firmware = Some(version);
-        self.registration = None;
-        self.out.restart = true;
-    }
-
-    /// When [`Core::tick`] is needed for a file.
-    pub(super) fn next_file_deadline(&self) -> Option<Millis> {
-        let update = self.files.update.as_ref()?;
-        match &update.step {
-            Step::Scheduled(due) => self.connected.then_some(*due),
-            Step::Ready { .. } => update.install_at,
-            Step::Installing { until, .. } => Some(*until),
-            Step::Fetching | Step::Rebooting => None,
-        }
-    }
-
     /// What it said last of an update, or of a log, when it is asked for it.
     pub(super) fn tell_file_status(&mut self, topic: Topic) {
         let log = matches!(topic, Topic::Diagnostics | Topic::Log);
         let last = self.files.told[usize::from(log)];
-        let word = last.filter(|word| !matches!(*word, "Installed" | "Uploaded")).unwrap_or("Idle");
-        self.tell_file(topic, word, None);
-    }
-
-    fn end_update(&mut self, word: &'static str) {
-        self.tell_firmware(word);
-        self.files.update = None;
-    }
-
-    fn tell_firmware(&mut self, word: &'static str) {
-        let request = self.files.update.as_ref().and_then(|update| update.request);
-        let topic = if request.is_some() { Topic::SignedFirmware } else { Topic::Firmware };
-        // 1.6's own words are fewer.
-        let known = request.is_some() || !matches!(word, "InstallRebooting" | "SignatureVerified");
-        self.files.told[0] = Some(word);
-        if known {
-            self.tell_file(topic, word, request);
-        }
-    }
-
-    fn tell_log(&mut self, word: &'static str) {
-        let request = self.files.upload.as_ref().and_then(|upload| upload.request);
-        let topic = if request.is_some() { Topic::Log } else { Topic::Diagnostics };
-        self.files.told[1] = Some(word);
+        let (word, request) =
+            last.filter(|(word, _)| !matches!(*word, "Installed" | "Uploaded")).unwrap_or(("Idle", None));
         self.tell_file(topic, word, request);
     }
 
@@ -389,40 +168,5 @@ impl Core {
     fn patience(&self, retries: Retries) -> (u32, Millis) {
         let tries = retries.count.map_or(OWN_TRIES, |count| u32::from(count) + 1);
         (tries, self.tempo.real(retries.interval_s.unwrap_or(OWN_RETRY_S).into()))
-    }
-
-    // --- the log
-
-    /// Remembers a line.
-    pub(super) fn note_line(&mut self, at: Timestamp, line: String) {
-        if self.files.lines.len() == MOST_LINES {
-            self.files.lines.pop_front();
-        }
-        self.files.lines.push_back((at, line));
-    }
-
-    /// What it remembers of a time; `None` when there is nothing.
-    fn write_log(
-        &self,
-        (from, to): (Option<Timestamp>, Option<Timestamp>),
-        kind: LogKind,
-    ) -> Option<Vec<u8>> {
-        let within = |at: Timestamp| from.is_none_or(|from| from <= at) && to.is_none_or(|to| at <= to);
-        let lines: Vec<String> = self
-            .files
-            .lines
-            .iter()
-            .filter(|(at, _)| within(*at))
-            .map(|(at, line)| format!("{at} {line}\n"))
-            .collect();
-        if lines.is_empty() {
-            return None;
-        }
-        let mut log = format!("# {} {}\n", self.identity, kind.name()).into_bytes();
-        lines.iter().for_each(|line| log.extend(line.as_bytes()));
-        // Bytes of every value, as in the memory dumps that some stations add.
-        let padding = self.files.habits.log_bytes.saturating_sub(log.len());
-        log.extend((0..padding).map(|place| (place.wrapping_mul(31) >> 3).to_le_bytes()[0]));
-        Some(log)
     }
 }

@@ -5,6 +5,7 @@
     reason = "a test may panic and may look for one thing"
 )]
 
+mod authority;
 mod csms;
 mod security;
 mod socket;

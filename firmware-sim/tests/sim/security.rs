@@ -1,5 +1,11 @@
 //! How a careful station takes what it is given: passwords, certificates, authorities and profiles.
 
+mod access;
+mod bench;
+mod certificate;
+mod reports;
+mod roots;
+
 use firmware_sim::station::{Core, Fact, Outcome, Ticket, Told};
 use firmware_sim::tempo::Tempo;
 use firmware_sim::{Registration, StationConfig};
@@ -54,11 +60,11 @@ impl Station {
             Verdict::Accepted
         );
         let sends = self.core.take().sends.into_iter();
-        let request = sends.filter_map(|(_, fact)| match fact {
+        let mut request = sends.filter_map(|(_, fact)| match fact {
             Fact::SignCertificate { csr } => Some(csr),
             _ => None,
         });
-        request.last().unwrap()
+        request.next_back().unwrap()
     }
 
     fn fails_to_connect(&mut self, times: u32) {
