@@ -4,8 +4,9 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use firmware_sim::{Again, Event, Station, StationConfig, Tls};
+use shared::model::security::RootUse;
 use shared::units::{Watts, Wh};
 use tokio::sync::mpsc;
 
@@ -23,6 +24,9 @@ pub(crate) struct StationArguments {
     /// The Basic password
     #[arg(long, env = "FIRMWARE_SIM_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// The security profile, 0 to 3; what the URL, the password and the certificate make of it when left out
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3))]
+    security_profile: Option<u8>,
     /// Trust the authorities in this file, for wss:// URLs
     #[arg(long)]
     ca: Option<PathBuf>,
@@ -53,13 +57,15 @@ pub(crate) struct StationArguments {
 }
 
 const HELP: &str = "plug N | tap N TAG | unplug N | cut | restore | net down | net up | repeat start|stop | raw TEXT \
-                    | show | quit";
+                    | show | security | quit";
 
 pub(crate) async fn run(arguments: StationArguments) -> anyhow::Result<()> {
     let tls = tls(&arguments)?;
     let mut config = StationConfig::new(arguments.url, arguments.identity);
     config.password = arguments.password;
     config.tls = tls;
+    config.security_profile = arguments.security_profile;
+    check_profile(&config, arguments.certificate.is_some())?;
     config.connectors = arguments.connectors;
     config.max_power = Watts(arguments.max_power);
     config.meter_start = Wh(arguments.meter_start);
@@ -100,6 +106,33 @@ fn tls(arguments: &StationArguments) -> anyhow::Result<Option<Tls>> {
     Ok(Some(Tls::new(&ca, identity)?))
 }
 
+/// A profile that the rest of the arguments does not make possible would only fail at the door.
+fn check_profile(config: &StationConfig, has_certificate: bool) -> anyhow::Result<()> {
+    let encrypted = config.url.starts_with("wss://");
+    match config.security_profile {
+        None | Some(0) => Ok(()),
+        Some(1) if encrypted => bail!("profile 1 is not encrypted: give a ws:// URL, or profile 2"),
+        Some(2 | 3) if !encrypted => bail!("profiles 2 and 3 are encrypted: give a wss:// URL, or profile 1"),
+        Some(2 | 3) if config.tls.is_none() => bail!("whom to trust? Give --ca FILE"),
+        Some(3) if !has_certificate => bail!("profile 3 shows a certificate: give --certificate and --key"),
+        Some(1 | 2) if config.password.is_none() => {
+            bail!("profiles 1 and 2 show a password: give --password")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// How it is secured, without its secrets.
+async fn show_security(station: &Station) {
+    println!("{:#?}", station.access().await);
+    for what in [RootUse::CentralSystem, RootUse::Manufacturer] {
+        for root in station.roots(what).await {
+            println!("trusts for {}: serial {}", what.name(), root.serial);
+        }
+    }
+    println!("reported: {}", station.reported().await.join(", "));
+}
+
 fn show(event: &Event) {
     println!("{event:?}");
 }
@@ -118,6 +151,7 @@ async fn obey(station: &Station, line: &str) -> anyhow::Result<()> {
         ["repeat", "start"] => drop(station.repeat(Again::Start, false).await?),
         ["repeat", "stop"] => drop(station.repeat(Again::Stop, false).await?),
         ["raw", ..] => station.send_raw(line.trim_start().trim_start_matches("raw").trim()).await,
+        ["security"] => show_security(station).await,
         ["show"] => println!("{:#?}", station.view().await),
         _ => println!("{HELP}"),
     }
@@ -137,4 +171,38 @@ fn lines() -> mpsc::Receiver<String> {
         std::thread::sleep(Duration::MAX);
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_that_cannot_be_is_told() {
+        let check = |url: &str, password: Option<&str>, tls: bool, profile: u8, certificate: bool| {
+            let mut config = StationConfig::new(url, "CP1");
+            config.password = password.map(str::to_owned);
+            config.tls = tls.then(|| Tls::new("", None).unwrap());
+            config.security_profile = Some(profile);
+            check_profile(&config, certificate).map_err(|error| error.to_string())
+        };
+        for (told, missing) in [
+            (check("wss://a", Some("p"), true, 1, false), "a ws:// URL"),
+            (check("ws://a", Some("p"), true, 2, false), "a wss:// URL"),
+            (check("wss://a", Some("p"), false, 2, false), "--ca"),
+            (check("wss://a", None, true, 3, false), "--certificate"),
+            (check("wss://a", None, true, 2, false), "--password"),
+            (check("ws://a", None, false, 1, false), "--password"),
+        ] {
+            assert!(told.as_ref().is_err_and(|told| told.contains(missing)), "{missing}: {told:?}");
+        }
+        assert_eq!(check("ws://a", None, false, 0, false), Ok(()));
+        assert_eq!(
+            check("ws://a", Some("p"), true, 1, true),
+            Ok(()),
+            "what comes later may be there already"
+        );
+        assert_eq!(check("wss://a", Some("p"), true, 2, true), Ok(()));
+        assert_eq!(check("wss://a", None, true, 3, true), Ok(()));
+    }
 }

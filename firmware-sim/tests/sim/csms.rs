@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use shared::ocpp::frame::Frame;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
@@ -16,24 +18,62 @@ pub(crate) struct Csms {
     pub(crate) url: String,
     /// What stations say; forgotten when nobody listens.
     pub(crate) hears: mpsc::Receiver<String>,
+    /// Who came, and with what.
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
     says: broadcast::Sender<String>,
+}
+
+/// What a station showed when it came.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    /// The header.
+    pub(crate) authorization: Option<String>,
+    /// The certificate, in DER.
+    pub(crate) certificate: Option<Vec<u8>>,
+}
+
+/// What goes in and out of one connection.
+#[derive(Clone)]
+struct Ends {
+    heard: mpsc::Sender<String>,
+    arrived: mpsc::Sender<Arrival>,
+    says: broadcast::Sender<String>,
+    transactions: Arc<AtomicI32>,
 }
 
 impl Csms {
     /// Starts one on a free port.
     pub(crate) async fn start() -> Csms {
+        Self::start_behind(None).await
+    }
+
+    /// Starts one behind TLS.
+    pub(crate) async fn start_tls(tls: Arc<rustls::ServerConfig>) -> Csms {
+        Self::start_behind(Some(TlsAcceptor::from(tls))).await
+    }
+
+    async fn start_behind(tls: Option<TlsAcceptor>) -> Csms {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/ocpp", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let url = format!("{scheme}://{}/ocpp", listener.local_addr().unwrap());
         let (heard, hears) = mpsc::channel(10_000);
+        let (arrived, arrivals) = mpsc::channel(100);
         let (says, _) = broadcast::channel(16);
-        let to_say = says.clone();
+        let ends = Ends { heard, arrived, says: says.clone(), transactions: Arc::default() };
         tokio::spawn(async move {
-            let transactions = Arc::new(AtomicI32::new(0));
             while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(serve(tcp, heard.clone(), to_say.subscribe(), transactions.clone()));
+                let (ends, tls) = (ends.clone(), tls.clone());
+                tokio::spawn(async move {
+                    let Some(tls) = tls else { return serve(tcp, ends, None).await };
+                    // Who is not let in, or does not trust us, goes.
+                    let Ok(stream) = tls.accept(tcp).await else { return };
+                    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                    let certificate = shown.map(|shown| shown.to_vec());
+                    serve(stream, ends, certificate).await;
+                });
             }
         });
-        Csms { url, hears, says }
+        Csms { url, hears, arrivals, says }
     }
 
     /// Sends a frame to every station.
@@ -42,21 +82,28 @@ impl Csms {
     }
 }
 
-async fn serve(
-    tcp: TcpStream,
-    heard: mpsc::Sender<String>,
-    mut to_say: broadcast::Receiver<String>,
-    transactions: Arc<AtomicI32>,
-) {
-    let mut socket = tokio_tungstenite::accept_hdr_async(tcp, greet).await.unwrap();
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ends: Ends, certificate: Option<Vec<u8>>) {
+    let mut arrival = Arrival { certificate, ..Arrival::default() };
+    let mut to_say = ends.says.subscribe();
+    #[expect(clippy::result_large_err, reason = "tungstenite's signature")]
+    let greet = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+        let headers = request.headers();
+        let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        arrival.authorization = authorization;
+        let protocol = headers["sec-websocket-protocol"].clone();
+        response.headers_mut().insert("sec-websocket-protocol", protocol);
+        Ok(response)
+    };
+    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, greet).await else { return };
+    let _ = ends.arrived.try_send(arrival);
     loop {
         tokio::select! {
             Ok(text) = to_say.recv() => socket.send(Message::text(text)).await.unwrap(),
             message = socket.next() => {
                 let Some(Ok(Message::Text(text))) = message else { break };
-                let _ = heard.try_send(text.to_string());
+                let _ = ends.heard.try_send(text.to_string());
                 if let Ok(Frame::Call { id, action, .. }) = Frame::parse(&text) {
-                    let answer = format!("[3,\"{id}\",{}]", answer(&action, &transactions));
+                    let answer = format!("[3,\"{id}\",{}]", answer(&action, &ends.transactions));
                     if socket.send(Message::text(answer)).await.is_err() {
                         break;
                     }
@@ -64,13 +111,6 @@ async fn serve(
             }
         }
     }
-}
-
-#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "tungstenite's signature")]
-fn greet(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let protocol = request.headers()["sec-websocket-protocol"].clone();
-    response.headers_mut().insert("sec-websocket-protocol", protocol);
-    Ok(response)
 }
 
 fn answer(action: &str, transactions: &AtomicI32) -> String {
@@ -84,6 +124,7 @@ fn answer(action: &str, transactions: &AtomicI32) -> String {
             let transaction = transactions.fetch_add(1, Ordering::Relaxed) + 1;
             format!(r#"{{"idTagInfo":{{"status":"Accepted"}},"transactionId":{transaction}}}"#)
         }
+        "SignCertificate" => r#"{"status":"Accepted"}"#.into(),
         _ => "{}".into(),
     }
 }

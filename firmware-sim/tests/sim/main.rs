@@ -11,3 +11,4 @@ mod security;
 mod socket;
 mod station;
 mod tools;
+mod upgrade;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::csms::Csms;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 fn config(url: &str) -> StationConfig {
     let mut config = StationConfig::new(url, "S1").with_password("secret");
@@ -116,7 +116,7 @@ async fn frames_can_be_mangled() {
     assert_eq!(station.violations().await, Vec::<String>::new());
 }
 
-async fn reply(hears: &mut mpsc::Receiver<String>, id: &str) -> String {
+pub(crate) async fn reply(hears: &mut mpsc::Receiver<String>, id: &str) -> String {
     let begin = [format!("[3,\"{id}\""), format!("[4,\"{id}\"")];
     loop {
         let text = tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap().unwrap();

@@ -59,7 +59,8 @@ impl Core {
     }
 
     pub(in crate::station) fn tell_reports(&mut self, now: Millis) {
-        let registered = self.connected && self.is_accepted();
+        // On its way out, it would not hear the answer.
+        let registered = self.connected && self.is_accepted() && !self.out.restart;
         let reports = &mut self.security.reports;
         if reports.sent || reports.due > now || !registered {
             return;

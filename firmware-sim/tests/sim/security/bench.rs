@@ -42,7 +42,9 @@ impl Bench {
         self.answer(Ticket::Boot, Told::Boot { registration: Registration::Accepted, interval: 300 });
     }
 
+    /// The line ends, after all that was to be sent.
     pub(super) fn go(&mut self) {
+        self.core.take();
         self.core.disconnected(self.now, "test".into());
     }
 
