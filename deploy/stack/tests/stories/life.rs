@@ -36,6 +36,15 @@ impl Story {
         .unwrap()
     }
 
+    /// Waits until the cloud knows what a pending station said about itself: it is there before it says anything.
+    async fn introduced(&self, identity: &str, vendor: &str) {
+        wait::until(&format!("{identity} by {vendor}"), SOON, || async {
+            (self.unknown(identity, "pending").await["vendor"] == vendor).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
     /// A station that nobody knows, inside as soon as the window is open.
     async fn visitor(&self, identity: &str) -> Puppet {
         wait::until("an open window", SOON, || async {
@@ -93,7 +102,7 @@ async fn an_unknown_station_knocks_waits_is_adopted_and_charges() {
     story.it(OPEN, json!({})).await;
     let mut station = story.visitor("NEW1").await;
     assert_eq!(boots(&mut station).await, "Pending");
-    assert_eq!(story.unknown("NEW1", "pending").await["vendor"], "Unheard");
+    story.introduced("NEW1", "Unheard").await;
     let free = station.call("StartTransaction", start(&story.site.id_tag, 0, now())).await.unwrap();
     assert_eq!(free["idTagInfo"]["status"], "Invalid", "answered validly, and refused: {free}");
     let transaction = free["transactionId"].as_i64().unwrap();
