@@ -24,6 +24,9 @@ enum Command {
     Load(cli::load::LoadArguments),
     /// Play a timed script.
     Scenario(cli::scenario::ScenarioArguments),
+    /// Do everything that can go wrong to a whole system on this machine, and check every session.
+    #[command(disable_help_flag = true)]
+    Torture(cli::torture::TortureArguments),
 }
 
 fn main() -> ExitCode {
@@ -40,15 +43,20 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Command::Torture(torture) = &arguments.command {
+        return cli::torture::run(torture);
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut runtime = match &arguments.command {
         // The load generator shares the machine with what it measures: one thread unless told otherwise.
         Command::Load(load) if load.threads <= 1 => tokio::runtime::Builder::new_current_thread(),
-        Command::Load(_) | Command::Station(_) | Command::Fleet(_) | Command::Scenario(_) => {
-            tokio::runtime::Builder::new_multi_thread()
-        }
+        Command::Load(_)
+        | Command::Station(_)
+        | Command::Fleet(_)
+        | Command::Scenario(_)
+        | Command::Torture(_) => tokio::runtime::Builder::new_multi_thread(),
     };
     if let Command::Load(load) = &arguments.command {
         runtime.worker_threads(load.threads.max(1));
@@ -59,6 +67,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             Command::Fleet(arguments) => cli::fleet::run(arguments).await,
             Command::Load(arguments) => cli::load::run(arguments).await,
             Command::Scenario(arguments) => cli::scenario::run(arguments).await,
+            Command::Torture(arguments) => cli::torture::run(&arguments),
         }
     })
 }

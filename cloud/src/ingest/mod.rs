@@ -17,6 +17,7 @@ mod link;
 pub mod oddity;
 mod outbound;
 pub mod project;
+mod replica;
 pub mod security;
 mod uplink;
 mod worker;
@@ -34,6 +35,7 @@ pub use broker_at::BrokerAt;
 use crate::App;
 use crate::db::lease;
 use link::Connection;
+use replica::Replica;
 use uplink::Uplink;
 use worker::Worker;
 
@@ -46,8 +48,8 @@ const OUTGOING: usize = 4096;
 /// # Errors
 /// When the broker's address or CA cannot be used.
 pub async fn run(app: App, broker: BrokerAt, stop: CancellationToken) -> anyhow::Result<()> {
-    let replica = Uuid::new_v4();
-    let brokers = broker.options(replica);
+    let replica = Replica::in_folder(&app.config.data_dir);
+    let brokers = broker.options(replica.id);
     let (client, mut events) = AsyncClient::new(brokers[0].clone(), OUTGOING);
     // A small frame must not wait 40 ms for the acknowledgement of the one before.
     events.network_options.set_tcp_nodelay(true);
@@ -65,14 +67,14 @@ pub async fn run(app: App, broker: BrokerAt, stop: CancellationToken) -> anyhow:
     let mut link = tokio::spawn(link::run(client, connection, shards, workers, stop.clone()));
     tokio::spawn(outbound::run(app.db.clone(), Arc::clone(&uplink), stop.clone()));
 
-    let leases = keep_leases(&app, replica, &uplink, &leased);
+    let leases = keep_leases(&app, replica.id, &uplink, &leased);
     tokio::select! {
         () = stop.cancelled() => {}
         never = leases => match never {},
         ended = &mut link => ended?,
     }
     metrics::gauge!("ingest_shards").set(0.0);
-    lease::release(&app.db, replica).await.ok();
+    lease::release(&app.db, replica.id).await.ok();
     Ok(())
 }
 

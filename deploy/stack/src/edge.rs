@@ -79,6 +79,11 @@ impl Edge {
         &mut self.service
     }
 
+    /// Where its database, its identity and its log are.
+    pub fn data(&self) -> &Path {
+        self.service.data()
+    }
+
     /// Where stations connect.
     pub fn ocpp(&self) -> SocketAddr {
         self.ocpp

@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+const BETWEEN_BYTES: Duration = Duration::from_millis(1);
+
 /// What the proxy does to the traffic.
 #[derive(Clone, Debug)]
 struct Weather {
@@ -19,7 +21,14 @@ struct Weather {
     cut: bool,
     stalled: bool,
     delay: Duration,
+    dribble: bool,
     drop_after: Option<u64>,
+}
+
+impl Weather {
+    fn fair(target: SocketAddr) -> Self {
+        Self { target, cut: false, stalled: false, delay: Duration::ZERO, dribble: false, drop_after: None }
+    }
 }
 
 /// A listening proxy; it and all its connections end with this value.
@@ -43,8 +52,7 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let fair = Weather { target, cut: false, stalled: false, delay: Duration::ZERO, drop_after: None };
-        let weather = watch::Sender::new(fair);
+        let weather = watch::Sender::new(Weather::fair(target));
         let traffic = Arc::new(Traffic::default());
         let accepting = tokio::spawn(accept(listener, weather.subscribe(), traffic.clone()));
         Ok(Self { address, weather, traffic, accepting })
@@ -72,15 +80,7 @@ impl Proxy {
 
     /// Undoes every fault.
     pub fn heal(&self) {
-        self.weather.send_modify(|weather| {
-            *weather = Weather {
-                cut: false,
-                stalled: false,
-                delay: Duration::ZERO,
-                drop_after: None,
-                target: weather.target,
-            };
-        });
+        self.weather.send_modify(|weather| *weather = Weather::fair(weather.target));
     }
 
     /// Keeps connections open but forwards nothing, as a dead radio link does.
@@ -91,6 +91,11 @@ impl Proxy {
     /// Holds every piece of data back for `delay`.
     pub fn delay(&self, delay: Duration) {
         self.weather.send_modify(|weather| weather.delay = delay);
+    }
+
+    /// Forwards every byte by itself, each after a moment.
+    pub fn dribble(&self) {
+        self.weather.send_modify(|weather| weather.dribble = true);
     }
 
     /// Closes each new connection after `bytes` towards the target, mid-frame if it so falls.
@@ -149,15 +154,21 @@ async fn pump(
             cut = weather.wait_for(|weather| weather.cut) => { drop(cut); return }
         };
         let Ok(mut length @ 1..) = read else { return };
-        let Some(delay) = clearance(&mut weather).await else { return };
+        let Some((delay, dribble)) = clearance(&mut weather).await else { return };
         tokio::time::sleep(delay).await;
         let last = allowance.is_some_and(|left| left <= length as u64);
         if let Some(left) = &mut allowance {
             length = length.min(usize::try_from(*left).unwrap_or(length));
             *left -= length as u64;
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
-            return;
+        let piece = if dribble { 1 } else { length.max(1) };
+        for piece in buffer[..length].chunks(piece) {
+            if to.write_all(piece).await.is_err() {
+                return;
+            }
+            if dribble {
+                tokio::time::sleep(BETWEEN_BYTES).await;
+            }
         }
         if last {
             traffic.dropped.fetch_add(1, Ordering::Relaxed);
@@ -167,8 +178,8 @@ async fn pump(
     }
 }
 
-/// Waits while stalled; the delay to apply, or nothing once cut.
-async fn clearance(weather: &mut watch::Receiver<Weather>) -> Option<Duration> {
+/// Waits while stalled; the delay to apply and whether to dribble, or nothing once cut.
+async fn clearance(weather: &mut watch::Receiver<Weather>) -> Option<(Duration, bool)> {
     let now = weather.wait_for(|weather| weather.cut || !weather.stalled).await.ok()?;
-    (!now.cut).then_some(now.delay)
+    (!now.cut).then_some((now.delay, now.dribble))
 }

@@ -23,6 +23,13 @@ impl Workdir {
         Ok(Self { path: dir.keep() })
     }
 
+    /// Leaves it until the next run, for a look at what went wrong.
+    pub fn keep(self) -> PathBuf {
+        let path = self.path.clone();
+        std::mem::forget(self);
+        path
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

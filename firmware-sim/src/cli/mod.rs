@@ -5,6 +5,7 @@ pub(crate) mod fleet;
 pub(crate) mod load;
 pub(crate) mod scenario;
 pub(crate) mod station;
+pub(crate) mod torture;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,100 @@
+//! The rows of the fault matrix, one file each.
+
+mod agent_killed;
+mod broker_killed;
+mod cloud_killed;
+mod link_flaps;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use stack::house::BrokerKind;
+
+use crate::cli::Scale;
+use crate::outcome::Outcome;
+use crate::progress::Line;
+use crate::seed::Dice;
+use crate::stage::Stage;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    /// The agent is killed
+    #[value(name = "F2")]
+    AgentKilled,
+    /// The broker is killed
+    #[value(name = "F5")]
+    BrokerKilled,
+    /// The cloud, its connections and Postgres are killed
+    #[value(name = "F6")]
+    CloudKilled,
+    /// The internet comes and goes
+    #[value(name = "F9")]
+    LinkFlaps,
+}
+
+/// What a row is played with.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) row: Row,
+    pub(crate) scale: Scale,
+    pub(crate) dice: Dice,
+    pub(crate) line: Line,
+}
+
+impl Row {
+    pub(crate) fn all() -> impl Iterator<Item = Row> {
+        Row::value_variants().iter().copied()
+    }
+
+    /// Its number in the matrix.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Row::AgentKilled => "F2",
+            Row::BrokerKilled => "F5",
+            Row::CloudKilled => "F6",
+            Row::LinkFlaps => "F9",
+        }
+    }
+
+    /// What is done in it.
+    pub(crate) fn fault(self) -> &'static str {
+        match self {
+            Row::AgentKilled => "the agent is killed, at any moment and between commit and answer",
+            Row::BrokerKilled => "the broker is killed and forgets everything: embedded, mosquitto",
+            Row::CloudKilled => "the cloud, its connections to Postgres, and Postgres are killed",
+            Row::LinkFlaps => "the internet is cut, half-open, slow, one byte at a time, breaks in mid-frame",
+        }
+    }
+}
+
+impl Trial {
+    /// Dice of its own for every row, so that a row alone throws the same as among all.
+    pub(crate) fn new(row: Row, scale: Scale, seed: u64, line: Line) -> Self {
+        let salt = row.name().bytes().fold(0_u64, |salt, byte| salt * 257 + u64::from(byte));
+        Self { row, scale, dice: Dice::new(seed ^ (salt << 32)), line }
+    }
+}
+
+/// Plays a row to its end.
+pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
+    match trial.row {
+        Row::AgentKilled => agent_killed::play(trial).await,
+        Row::BrokerKilled => broker_killed::play(trial).await,
+        Row::CloudKilled => cloud_killed::play(trial).await,
+        Row::LinkFlaps => link_flaps::play(trial).await,
+    }
+}
+
+/// Plays on a stage of its own, which is kept for a look when something was wrong.
+async fn on_stage(
+    trial: &mut Trial,
+    broker: BrokerKind,
+    stations: usize,
+    rounds: impl AsyncFnOnce(&mut Trial, &mut Stage) -> Result<Outcome>,
+) -> Result<Outcome> {
+    let mut stage = Stage::build(trial.row.name(), broker, stations).await?;
+    let outcome = rounds(trial, &mut stage).await;
+    let fine = outcome.as_ref().is_ok_and(|outcome| outcome.verdict.findings.is_empty());
+    stage.strike(fine).await?;
+    outcome
+}
