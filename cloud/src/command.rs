@@ -123,6 +123,9 @@ pub async fn learn(tx: &mut PgConnection, origin: Origin, ended: &LocalCommandFi
         return Ok(());
     }
     let LocalCommandFinished { command, result } = ended;
+    if file_step::learn(tx, origin.site_id, command).await? {
+        file_step::settle(tx, result).await?;
+    }
     let after = json!({
         "station": command.station, "order": described(&command.body), "by": "local installer",
         "outcome": result.outcome.name(), "detail": result.detail,

@@ -112,7 +112,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         online: is_online.clone(),
         stop: stop.clone(),
     };
-    let files = files::start(setting, jobs)?;
+    let (files, images) = files::start(setting, jobs)?;
     let pages = TcpListener::bind(&config.local.listen).await;
     let pages = pages.with_context(|| format!("listening on {}", config.local.listen))?;
     announce(&config.data_dir, &doors, &files, &pages)?;
@@ -127,6 +127,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         guard: Arc::new(local::Guard::new(config.data_dir.clone())?),
         directory: directory.clone(),
         clock: clock.clone(),
+        images,
     };
     tokio::spawn(serve_pages(pages, local, stop.clone()));
     let server = door_keeper(&config, directory, &to_site, (&clock, &frames));

@@ -10,8 +10,7 @@ use edge_agent::clock::Clock;
 use edge_agent::config::{self, Config};
 use edge_agent::enroll;
 use edge_agent::local::call::{self, Onboarding};
-use edge_agent::local::client::{self, Terms};
-use edge_agent::local::operation::Operation;
+use edge_agent::local::client::{self, Terms, Wanted};
 use edge_agent::local::token;
 use edge_agent::pki::Authority;
 use shared::id::StationId;
@@ -67,7 +66,7 @@ enum Command {
         /// Its identity.
         station: String,
         #[command(subcommand)]
-        operation: Operation,
+        wanted: Wanted,
         /// Seconds for which it is worth doing.
         #[arg(long, global = true)]
         expires_in: Option<u32>,
@@ -129,10 +128,10 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             let token = if new { token::make(&data_dir)? } else { token::load_or_make(&data_dir)? };
             print(&format!("{token}\n"));
         }
-        Command::Station { station, operation, expires_in, wait, json } => {
+        Command::Station { station, wanted, expires_in, wait, json } => {
             let data_dir = Config::load(cli.config.as_deref())?.data_dir;
             let terms = Terms { expires_in, wait_for_station: wait };
-            let outcome = client::order(&data_dir, &station, &operation, terms).await?;
+            let outcome = client::order(&data_dir, &station, wanted, terms).await?;
             print(&if json {
                 format!("{}\n", serde_json::to_string(&outcome)?)
             } else {

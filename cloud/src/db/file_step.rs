@@ -1,7 +1,7 @@
 //! How far updates and logs are, as gateways tell it.
 
 use shared::model::file::{FirmwareProgressed, LogProgressed, LogReceived};
-use shared::model::{CommandResult, Outcome};
+use shared::model::{Command, CommandBody, CommandResult, Outcome};
 use shared::units::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -92,6 +92,41 @@ pub async fn received(tx: &mut PgConnection, origin: Origin, logs: &[LogReceived
         .await?;
     }
     Ok(())
+}
+
+/// An order about a file that an installer gave at the gateway: `false` when it is about none, or of no station here.
+///
+/// # Errors
+/// As any statement.
+pub async fn learn(tx: &mut PgConnection, site: i64, command: &Command) -> sqlx::Result<bool> {
+    // Its steps are later than the order, and perhaps all of them earlier than now.
+    let at = command.issued_at.to_utc().unwrap_or_default();
+    let query = if let CommandBody::RequestLog(log) = &command.body {
+        sqlx::query(
+            "insert into station_logs (id, charge_point_id, kind, state_at, created_at)
+             select $1, id, $4, $5, $5 from charge_points where site_id = $2 and charge_point_hardware_id = $3",
+        )
+        .bind(command.id.0)
+        .bind(site)
+        .bind(text(command.station.as_str()))
+        .bind(log.kind.name())
+        .bind(at)
+    } else if let CommandBody::UpdateFirmware(update) = &command.body {
+        // An image that was brought to the gateway is none of ours.
+        sqlx::query(
+            "insert into firmware_updates (id, charge_point_id, version, signed, state_at, created_at)
+             select $1, id, $4, $5, $6, $6 from charge_points where site_id = $2 and charge_point_hardware_id = $3",
+        )
+        .bind(command.id.0)
+        .bind(site)
+        .bind(text(command.station.as_str()))
+        .bind(text(&update.image.version))
+        .bind(update.signature.is_some())
+        .bind(at)
+    } else {
+        return Ok(false);
+    };
+    Ok(query.execute(tx).await?.rows_affected() == 1)
 }
 
 /// A command's end, which comes faster than the steps do: the station's yes, or that nothing follows.

@@ -104,6 +104,18 @@ pub async fn awaited(db: &PgPool, id: Uuid, gateway: GatewayId) -> sqlx::Result<
     .await
 }
 
+/// Does anybody know of an order of this id? One that was given at the gateway is told of when its station has answered.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_ordered(db: &PgPool, id: Uuid, gateway: GatewayId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from commands where id = $1 and gateway_id = $2)")
+        .bind(id)
+        .bind(gateway.0)
+        .fetch_one(db)
+        .await
+}
+
 /// What is here is not what will be.
 ///
 /// # Errors

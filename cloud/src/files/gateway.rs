@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::outgoing::Outgoing;
 use super::{ForGateways, Refused};
 use crate::db::file::{self, PIECE};
-use crate::db::{firmware, station_log};
+use crate::db::firmware;
+use crate::db::station_log::{self, Awaited};
 use crate::gateways;
 use crate::live::{self, Hint};
 
@@ -44,7 +45,7 @@ pub(super) async fn bring(
     bytes: Bytes,
 ) -> Result<StatusCode, Refused> {
     let gateway = who(&files, &headers).await?;
-    let awaited = station_log::awaited(&files.app.db, id, gateway).await?.ok_or(Refused::NotWanted)?;
+    let awaited = awaited(&files.app.db, id, gateway).await?;
     let most = files.app.config.files.log_bytes();
     if u64::from(piece) * PIECE as u64 + bytes.len() as u64 > most {
         return Err(Refused::TooLarge(most));
@@ -63,7 +64,7 @@ pub(super) async fn finish(
 ) -> Result<Response<Body>, Refused> {
     let gateway = who(&files, &headers).await?;
     let db = &files.app.db;
-    let awaited = station_log::awaited(db, id, gateway).await?.ok_or(Refused::NotWanted)?;
+    let awaited = awaited(db, id, gateway).await?;
     if awaited.arrived.as_deref() == Some(&told.sha256.0[..]) {
         return Ok(StatusCode::OK.into_response());
     }
@@ -108,6 +109,15 @@ async fn missing(db: &PgPool, id: Uuid, told: &ReceivedFile) -> Result<Vec<i32>,
     }
     file::drop_pieces(db, id, 0).await?;
     Ok((0..count).collect())
+}
+
+/// The log that a gateway brings, unless it is not known yet, or wanted no longer.
+async fn awaited(db: &PgPool, id: Uuid, gateway: GatewayId) -> Result<Awaited, Refused> {
+    match station_log::awaited(db, id, gateway).await? {
+        Some(awaited) => Ok(awaited),
+        None if station_log::is_ordered(db, id, gateway).await? => Err(Refused::NotWanted),
+        None => Err(Refused::NotFound),
+    }
 }
 
 /// Who asks.

@@ -278,6 +278,11 @@ async fn project_status(
     if !changes.unknown_cards.is_empty() && unknown_card::keep(tx, origin, &changes.unknown_cards).await? {
         hint.unknown_cards.push(origin.site_id);
     }
+    // Before what came of them.
+    for ended in &changes.local_commands {
+        command::learn(tx, origin, ended).await?;
+        hint.files.push(ended.command.id.0);
+    }
     if !changes.file_steps.is_empty() || !changes.logs.is_empty() {
         file_step::keep(tx, origin, &changes.file_steps).await?;
         file_step::received(tx, origin, &changes.logs).await?;
@@ -288,9 +293,6 @@ async fn project_status(
         changes.life.write(tx, origin).await?;
     }
     local_list::keep(tx, origin, &changes.local_lists).await?;
-    for ended in &changes.local_commands {
-        command::learn(tx, origin, ended).await?;
-    }
     changes.oddities.write(tx, origin).await?;
     if changes.security.write(tx, origin).await? {
         hint.security.push(origin.site_id);

@@ -118,7 +118,8 @@ impl Service {
         child.stdin.take().context("stdin is piped")?.write_all(input.as_bytes()).ok();
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
+            let said = [&output.stderr[..], &output.stdout].concat();
+            let words = String::from_utf8_lossy(&said);
             bail!("`{} {}` failed: {}", self.name(), arguments.join(" "), words.trim());
         }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())

@@ -196,14 +196,14 @@ pub enum Send {
     Result(CommandResult),
     /// Who may connect from now on.
     Directory(Passes),
-    /// Make what a station's security needs; [`Input::Made`] tells of it.
+    /// Make what a station's security needs; [`super::Input::Made`] tells of it.
     Make {
         /// For whom.
         station: StationId,
         /// What.
         what: Making,
     },
-    /// Make an errand's place ready; [`Input::Prepared`] tells of it.
+    /// Make an errand's place ready; [`super::Input::Prepared`] tells of it.
     Prepare(Box<Errand>),
     /// Keep an errand's place open that was ready before a restart.
     Serve(Box<Errand>),

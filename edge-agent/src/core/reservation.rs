@@ -84,6 +84,11 @@ impl Decision {
 }
 
 impl Core {
+    /// The reservations that hold now.
+    pub fn reserved(&self, now: Timestamp) -> impl Iterator<Item = &Held> {
+        self.reservations.values().filter(move |held| held.is_in_force(now))
+    }
+
     // --- who may start
 
     /// What the reservations say of a start. One that began before the reservation was made is none of its business.

@@ -1,4 +1,4 @@
-//! The images that were fetched from the cloud, named by what they hash to: one file however many stations want it. When
+//! The images that came from the cloud or from an installer, named by what they hash to: one file however many stations want it. When
 //! room is needed, those go that were not asked for the longest; those that somebody may still come for stay.
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ use crate::config;
 
 /// The folder of images.
 pub(super) struct Cache {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Bytes of all images at most.
     most: u64,
     /// Bytes of the disk that stay free.
@@ -66,24 +66,36 @@ impl Cache {
         if self.find(&image.sha256).is_some() {
             return Ok(());
         }
-        let (path, part) = (self.path(&image.sha256), self.folder.join(format!("{}.part", image.sha256)));
+        let part = self.folder.join(format!("{}.part", image.sha256));
         let begun = fs::metadata(&part).map_or(0, |part| part.len());
         self.make_room(image.size.saturating_sub(begun), wanted, &part)?;
         fetch::fetch(cloud, image, &part).await?;
-        fs::rename(&part, &path).context("keeping the image")?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).context("keeping the image")?;
+        self.keep(&part, &image.sha256)?;
         counter!("edge_firmware_fetched_total").increment(1);
         tracing::info!(version = image.version, size = image.size, "an image was fetched from the cloud");
         Ok(())
     }
 
+    /// What is whole gets its name.
+    pub(super) fn keep(&self, part: &Path, sha256: &Sha256) -> anyhow::Result<()> {
+        fs::rename(part, self.path(sha256)).context("keeping the image")?;
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).context("keeping the image")
+    }
+
     /// Deletes what nobody needs until there is room, on the disk and under the limit. A begun fetch that is not this one goes
     /// first of all.
-    fn make_room(&self, needed: u64, wanted: &HashSet<Sha256>, part: &Path) -> anyhow::Result<()> {
+    pub(super) fn make_room(&self, needed: u64, wanted: &HashSet<Sha256>, part: &Path) -> anyhow::Result<()> {
         let mut all = self.list(part)?;
         all.sort_by_key(|held| (held.path.extension().is_none(), held.used_at));
         let mut total: u64 = all.iter().map(|held| held.size).sum();
         let keep: HashSet<PathBuf> = wanted.iter().map(|sha256| self.path(sha256)).collect();
+        let stays: u64 = all.iter().filter(|held| keep.contains(&held.path)).map(|held| held.size).sum();
+        ensure!(
+            stays.saturating_add(needed) <= self.most,
+            "it is larger than what files.firmware_megabytes leaves ({} bytes of {})",
+            needed,
+            self.most
+        );
         for held in all {
             if total.saturating_add(needed) <= self.most && self.free()? >= needed.saturating_add(self.spare)
             {
@@ -95,12 +107,6 @@ impl Cache {
                 total -= held.size;
             }
         }
-        ensure!(
-            total.saturating_add(needed) <= self.most,
-            "it is larger than what files.firmware_megabytes leaves ({} bytes of {})",
-            needed,
-            self.most
-        );
         let free = self.free()?;
         ensure!(free >= needed.saturating_add(self.spare), "the disk has only {free} bytes left");
         Ok(())

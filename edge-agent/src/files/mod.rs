@@ -12,6 +12,7 @@ mod cloud;
 mod fetch;
 mod forward;
 mod ftp;
+mod images;
 mod inbox;
 mod listen;
 mod place;
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+pub use images::Images;
 pub use listen::{Addresses, Doors};
 
 use crate::clock::Clock;
@@ -103,11 +105,11 @@ pub(crate) struct Files {
     clock: Arc<Clock>,
 }
 
-/// Opens the folders and the doors, and begins to work. Returns where the doors are.
+/// Opens the folders and the doors, and begins to work. Returns where the doors are, and the images.
 ///
 /// # Errors
 /// When a folder cannot be made or an address is in use.
-pub fn start(setting: Setting<'_>, mut jobs: mpsc::Receiver<Job>) -> anyhow::Result<Addresses> {
+pub fn start(setting: Setting<'_>, mut jobs: mpsc::Receiver<Job>) -> anyhow::Result<(Addresses, Images)> {
     let config = setting.config;
     let doors = Doors::open(config, setting.acceptor)?;
     let addresses = doors.addresses();
@@ -128,12 +130,13 @@ pub fn start(setting: Setting<'_>, mut jobs: mpsc::Receiver<Job>) -> anyhow::Res
     doors.serve(&files, &setting.stop);
     let forward = forward::run(files.clone(), setting.online, config.keep_hours);
     tokio::spawn(setting.stop.clone().run_until_cancelled_owned(forward));
+    let images = Images(files.clone());
     tokio::spawn(setting.stop.run_until_cancelled_owned(async move {
         while let Some(job) = jobs.recv().await {
             files.clone().take(job);
         }
     }));
-    Ok(addresses)
+    Ok((addresses, images))
 }
 
 impl Files {

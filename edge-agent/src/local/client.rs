@@ -1,13 +1,16 @@
 //! The other end of the local API: what `edge-agent station …` does.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::Subcommand;
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
+use shared::model::file::FirmwareSignature;
 
-use super::operation::Operation;
+use super::operation::{BroughtFirmware, Operation};
 pub use super::orders::{Outcome, Terms};
 use super::token;
 
@@ -38,16 +41,48 @@ pub fn token(data_dir: &Path) -> anyhow::Result<String> {
     Ok(token.trim().to_owned())
 }
 
+/// What can be ordered on the command line.
+#[derive(Subcommand)]
+pub enum Wanted {
+    /// What the agent does as it stands.
+    #[command(flatten)]
+    Operation(Operation),
+    /// Install firmware from a file of this machine; the internet is not needed.
+    UpdateFirmware {
+        /// The image.
+        file: PathBuf,
+        /// The version that the station tells once it runs it.
+        #[arg(long)]
+        version: String,
+        /// The maker's certificate, a file in PEM, for a signed update.
+        #[arg(long, requires = "signature")]
+        certificate: Option<PathBuf>,
+        /// The maker's signature of the image in base64.
+        #[arg(long, requires = "certificate")]
+        signature: Option<String>,
+    },
+}
+
 /// Gives an order and waits for its end.
 ///
 /// # Errors
 /// When the agent cannot be reached, or says no.
-pub async fn order(
-    data_dir: &Path,
-    station: &str,
-    operation: &Operation,
-    terms: Terms,
-) -> anyhow::Result<Outcome> {
+pub async fn order(data_dir: &Path, station: &str, wanted: Wanted, terms: Terms) -> anyhow::Result<Outcome> {
+    let operation = match wanted {
+        Wanted::Operation(operation) => operation,
+        Wanted::UpdateFirmware { file, version, certificate, signature } => {
+            let signature = match certificate.zip(signature) {
+                Some((path, signature)) => {
+                    let certificate = std::fs::read_to_string(&path);
+                    let certificate = certificate.with_context(|| format!("reading {}", path.display()))?;
+                    Some(FirmwareSignature { certificate, signature })
+                }
+                None => None,
+            };
+            let (sha256, name) = bring(data_dir, &file).await?;
+            Operation::UpdateFirmware(BroughtFirmware { sha256, file_name: name, version, signature })
+        }
+    };
     let token = token(data_dir)?;
     let named = serde_json::to_value(operation)?;
     let (name, members) =
@@ -59,6 +94,21 @@ pub async fn order(
     }
     url.query_pairs_mut().append_pair("wait_for_station", &terms.wait_for_station.to_string());
     let request = reqwest::Client::new().post(url).bearer_auth(token).json(members);
+    serde_json::from_value(answered(request).await?).context("reading the agent's answer")
+}
+
+/// Brings an image to the agent; what it hashes to, and what it is called.
+async fn bring(data_dir: &Path, image: &Path) -> anyhow::Result<(String, String)> {
+    let name = image.file_name().and_then(|name| name.to_str()).context("the image has no name")?;
+    let bytes = tokio::fs::read(image).await.with_context(|| format!("reading {}", image.display()))?;
+    let url = format!("{}/api/firmware", address(data_dir)?);
+    let request = reqwest::Client::new().post(url).bearer_auth(token(data_dir)?);
+    let answer = answered(request.header(CONTENT_TYPE, "application/octet-stream").body(bytes)).await?;
+    let sha256 = answer["sha256"].as_str().context("the agent does not say what it got")?;
+    Ok((sha256.to_owned(), name.to_owned()))
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
     let response = request.send().await.context("asking the agent: is it running?")?;
     let status = response.status();
     if status == StatusCode::OK || status == StatusCode::ACCEPTED {

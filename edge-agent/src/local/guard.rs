@@ -92,7 +92,9 @@ impl Guard {
             return Ok(());
         }
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !kind.to_ascii_lowercase().starts_with("application/json") {
+        let kind = kind.to_ascii_lowercase();
+        // No form of another origin's page can send either.
+        if !["application/json", "application/octet-stream"].iter().any(|wanted| kind.starts_with(wanted)) {
             return Err(Refusal::NotJson);
         }
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).one_more(now);

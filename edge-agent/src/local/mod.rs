@@ -6,6 +6,7 @@
 
 pub mod call;
 pub mod client;
+mod firmware;
 mod frames;
 mod guard;
 mod onboarding;
@@ -33,13 +34,14 @@ use shared::model::Lane;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::files::Images;
 use crate::frames::FrameLog;
 use crate::ocpp::credentials::Directory;
 use crate::site::Message;
 use crate::store::{Position, Store};
 
 pub use guard::Guard;
-pub use snapshot::{ConnectorView, SessionView, Snapshot, StationView};
+pub use snapshot::{ConnectorView, ReservationView, SessionView, Snapshot, StationView};
 
 /// What the pages show.
 #[derive(Clone)]
@@ -64,6 +66,8 @@ pub struct Local {
     pub directory: Arc<Directory>,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// The firmware that is here.
+    pub images: Images,
 }
 
 #[derive(Serialize)]
@@ -96,7 +100,8 @@ pub fn router(local: Local) -> Router {
 
 /// What needs the installer's token.
 fn guarded(local: &Local) -> Router<Local> {
-    let routes = onboarding::routes().merge(frames::routes()).merge(orders::routes());
+    let routes =
+        onboarding::routes().merge(frames::routes()).merge(orders::routes()).merge(firmware::routes());
     routes.layer(middleware::from_fn_with_state(Arc::clone(&local.guard), guard::check))
 }
 

@@ -1,14 +1,15 @@
 //! What an installer can order of a station: the same as from the cloud, in the same words on the command line and in JSON.
 
+mod order;
+
 use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use shared::id::{EvseNo, SessionId};
-use shared::model::IdToken;
-use shared::model::charging::{ChargingProfile, ProfileFilter};
-use shared::model::command::{CommandBody, TriggeredMessage};
-use shared::model::file::{LogKind, LogRequest, Retries};
-use shared::model::security::{ProfileRaise, RootUse};
+use shared::model::charging::ChargingProfile;
+use shared::model::file::FirmwareSignature;
+use shared::model::security::CertificateHash;
 use uuid::Uuid;
+
+pub use order::Given;
 
 /// An operation: its name in the address, its members in the body.
 #[derive(Clone, Debug, Serialize, Deserialize, Subcommand)]
@@ -93,6 +94,28 @@ pub enum Operation {
         #[serde(default)]
         security: bool,
     },
+    /// Keep a connector for a token.
+    Reserve {
+        /// The token.
+        token: String,
+        /// The connector's number.
+        #[arg(long)]
+        connector: u16,
+        /// For so long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u32,
+        /// The reservation's number; one is made without.
+        #[arg(long)]
+        id: Option<i32>,
+    },
+    /// Keep it no longer.
+    CancelReservation {
+        /// The reservation's number, as the site's state shows it.
+        id: i32,
+    },
+    /// Install firmware that was brought here.
+    #[command(skip)]
+    UpdateFirmware(BroughtFirmware),
     /// Limit charging over time.
     #[command(skip)]
     SetChargingProfile {
@@ -153,6 +176,9 @@ pub enum Operation {
         #[serde(default)]
         manufacturer: bool,
     },
+    /// Have the station trust an authority no longer.
+    #[command(skip)]
+    DeleteCertificate(CertificateHash),
     /// Bring the station to a higher security profile; there is no way to a lower one.
     RaiseProfile {
         /// 1 to 3.
@@ -170,6 +196,21 @@ pub enum Operation {
     },
 }
 
+/// Firmware that an installer brought to this gateway before (`POST /api/firmware`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BroughtFirmware {
+    /// What it hashes to, in hexadecimal digits.
+    pub sha256: String,
+    /// What the file is called.
+    pub file_name: String,
+    /// The version that the station tells once it runs it.
+    pub version: String,
+    /// The maker's certificate in PEM, and its signature in base64.
+    #[serde(default)]
+    pub signature: Option<FirmwareSignature>,
+}
+
 /// A message that a station can be asked for.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -183,114 +224,4 @@ pub enum Message {
     StatusNotification,
     LogStatus,
     SignedFirmwareStatus,
-}
-
-impl Operation {
-    /// The order, or why it cannot be given here.
-    ///
-    /// # Errors
-    /// With what to do instead.
-    pub fn body(self) -> Result<CommandBody, String> {
-        let evse = |connector: Option<u16>| connector.filter(|number| *number > 0).map(EvseNo);
-        Ok(match self {
-            Operation::Reset { hard } => CommandBody::Reset { hard },
-            Operation::Unlock { connector } => CommandBody::Unlock { evse: EvseNo(connector) },
-            Operation::Enable { connector } => {
-                CommandBody::SetAvailability { evse: evse(connector), operative: true }
-            }
-            Operation::Disable { connector } => {
-                CommandBody::SetAvailability { evse: evse(connector), operative: false }
-            }
-            Operation::GetConfiguration { keys } => CommandBody::GetConfiguration { keys },
-            Operation::ChangeConfiguration { key, value } => CommandBody::ChangeConfiguration { key, value },
-            Operation::ClearCache {} => CommandBody::ClearCache,
-            Operation::Trigger { message, connector } => {
-                CommandBody::Trigger { message: message.into(), evse: evse(connector) }
-            }
-            Operation::RemoteStart { token, connector } => {
-                let token = IdToken::typed(&token).map_err(|bad| bad.to_string())?;
-                CommandBody::RemoteStart { evse: evse(connector), token }
-            }
-            Operation::RemoteStop { session } => CommandBody::RemoteStop { session: SessionId(session) },
-            Operation::DataTransfer { vendor, message, data } => {
-                CommandBody::DataTransfer { vendor, message, data }
-            }
-            Operation::RequestLog { security } => CommandBody::RequestLog(LogRequest {
-                kind: if security { LogKind::Security } else { LogKind::Diagnostics },
-                from: None,
-                to: None,
-                retries: Retries { count: None, interval_s: None },
-                transfer: None,
-            }),
-            Operation::SetChargingProfile { connector, profile } => {
-                profile.check().map_err(|bad| format!("The profile cannot be followed: {bad}."))?;
-                CommandBody::SetChargingProfile { evse: evse(connector), profile }
-            }
-            Operation::ClearChargingProfiles { id, connector } => {
-                CommandBody::ClearChargingProfiles(ProfileFilter {
-                    id,
-                    evse: evse(connector),
-                    ..ProfileFilter::default()
-                })
-            }
-            Operation::GetCompositeSchedule { seconds, connector } => {
-                CommandBody::GetCompositeSchedule { evse: evse(connector), duration_s: seconds, unit: None }
-            }
-            Operation::GetLocalListVersion {} => CommandBody::GetLocalListVersion,
-            Operation::SendLocalList {} => CommandBody::SendLocalList,
-            Operation::RotatePassword { over_plain_line } => {
-                CommandBody::RotatePassword { over_plain: over_plain_line }
-            }
-            Operation::RenewCertificate {} => CommandBody::RenewCertificate,
-            Operation::InstallCertificate { certificate, manufacturer, over_plain_line } => {
-                let root = root(manufacturer);
-                CommandBody::InstallCertificate { root, certificate, over_plain: over_plain_line }
-            }
-            Operation::GetCertificates { manufacturer } => {
-                CommandBody::GetCertificates { root: root(manufacturer) }
-            }
-            Operation::RaiseProfile { to, address_key, address, over_plain_line } => {
-                let over_plain = over_plain_line;
-                CommandBody::RaiseProfile(Box::new(ProfileRaise { to, address_key, address, over_plain }))
-            }
-        })
-    }
-}
-
-fn root(manufacturer: bool) -> RootUse {
-    if manufacturer { RootUse::Manufacturer } else { RootUse::CentralSystem }
-}
-
-impl From<Message> for TriggeredMessage {
-    fn from(message: Message) -> Self {
-        match message {
-            Message::BootNotification => TriggeredMessage::BootNotification,
-            Message::DiagnosticsStatus => TriggeredMessage::DiagnosticsStatus,
-            Message::FirmwareStatus => TriggeredMessage::FirmwareStatus,
-            Message::Heartbeat => TriggeredMessage::Heartbeat,
-            Message::MeterValues => TriggeredMessage::MeterValues,
-            Message::StatusNotification => TriggeredMessage::StatusNotification,
-            Message::LogStatus => TriggeredMessage::LogStatus,
-            Message::SignedFirmwareStatus => TriggeredMessage::SignedFirmwareStatus,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn operations_are_named_by_their_address() {
-        let read = |value| serde_json::from_value::<Operation>(value).ok().and_then(|it| it.body().ok());
-        assert_eq!(read(json!({"reset": {}})), Some(CommandBody::Reset { hard: false }));
-        assert_eq!(
-            read(json!({"disable": {"connector": 2}})),
-            Some(CommandBody::SetAvailability { evse: Some(EvseNo(2)), operative: false })
-        );
-        assert_eq!(read(json!({"clear-cache": {}})), Some(CommandBody::ClearCache));
-        assert_eq!(read(json!({"reset": {"hart": true}})), None, "a slip of the pen is no soft reset");
-    }
 }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Local;
-use super::operation::Operation;
+use super::operation::{Given, Operation};
 use crate::clock;
 use crate::site::Message;
 
@@ -101,7 +101,7 @@ fn read(
         issued_at: now,
         expires_at: now.plus_millis(i64::from(life) * 1000),
         station,
-        body: operation.body()?,
+        body: operation.body(Given { id: CommandId(id), now, held: &|sha256| local.images.size(sha256) })?,
         waits: terms.wait_for_station,
         origin: Origin::Installer,
     })

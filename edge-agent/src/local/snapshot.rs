@@ -5,7 +5,7 @@ use shared::tariff;
 use shared::units::Timestamp;
 
 use super::onboarding::Onboarding;
-use crate::core::{Connector, Core, RunningSession, Standing};
+use crate::core::{Connector, Core, Held, RunningSession, Standing};
 use crate::site::Links;
 
 /// A station's clock that differs by more misdates its sessions.
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub stations: Vec<StationView>,
     /// The sessions that run.
     pub sessions: Vec<SessionView>,
+    /// Connectors that are kept for somebody.
+    pub reservations: Vec<ReservationView>,
     /// Unknown stations.
     pub onboarding: Onboarding,
 }
@@ -79,6 +81,19 @@ pub struct SessionView {
     pub cost: Option<String>,
 }
 
+/// A connector that is kept for somebody. For whom is not shown: a token is as good as its card.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReservationView {
+    /// Its number.
+    pub id: i32,
+    /// Where.
+    pub station: String,
+    /// Where.
+    pub evse: u16,
+    /// Until when.
+    pub until: String,
+}
+
 impl Snapshot {
     /// The site as the core sees it.
     pub fn of(core: &Core, links: &Links, now: Timestamp) -> Self {
@@ -100,7 +115,15 @@ impl Snapshot {
         stations.sort_by(|a, b| a.station.cmp(&b.station));
         let mut sessions: Vec<SessionView> = core.sessions.open().map(|running| view(running, now)).collect();
         sessions.sort_by(|a, b| a.session.cmp(&b.session));
-        Snapshot { at: now.to_string(), stations, sessions, onboarding: Onboarding::of(core, now) }
+        let mut reservations: Vec<ReservationView> = core.reserved(now).map(kept).collect();
+        reservations.sort_by_key(|it| it.id);
+        Snapshot {
+            at: now.to_string(),
+            stations,
+            sessions,
+            reservations,
+            onboarding: Onboarding::of(core, now),
+        }
     }
 }
 
@@ -115,6 +138,12 @@ fn standing(standing: Standing) -> &'static str {
         Standing::Pending => "pending",
         Standing::Rejected => "rejected",
     }
+}
+
+fn kept(held: &Held) -> ReservationView {
+    let it = &held.reservation;
+    let (station, until) = (held.station.to_string(), it.until.to_string());
+    ReservationView { id: it.id.0, station, evse: it.evse.0, until }
 }
 
 fn view(running: &RunningSession, now: Timestamp) -> SessionView {

@@ -3,6 +3,7 @@
 //! whose result is the station's word; how far it is comes as events afterwards.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,28 @@ impl fmt::Display for Sha256 {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+impl FromStr for Sha256 {
+    type Err = NotSha256;
+
+    fn from_str(hex: &str) -> Result<Self, NotSha256> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut bytes = [0; 32];
+        if hex.len() != 2 * bytes.len() {
+            return Err(NotSha256);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(digit);
+            *byte = high.ok_or(NotSha256)? << 4 | low.ok_or(NotSha256)?;
+        }
+        Ok(Sha256(bytes))
+    }
+}
+
+/// A text is no SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 is written in 64 hexadecimal digits")]
+pub struct NotSha256;
 
 impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,13 +16,13 @@ const CREATE: &str =
 const UPDATE: &str = "mutation($station: ID!, $firmware: ID!, $at: DateTime, $unsigned: Boolean! = false, $by: Transfer) {
     it: updateFirmware(chargePointId: $station, firmwareId: $firmware, retrieveAt: $at, unsigned: $unsigned, transfer: $by,
                        retries: 5, retryInterval: 1) { id state detail } }";
-const UPDATES: &str = "query($station: ID!) { it: firmwareUpdates(chargePointId: $station) {
+pub(crate) const UPDATES: &str = "query($station: ID!) { it: firmwareUpdates(chargePointId: $station) {
     id state detail ended signed version steps { state } } }";
 const WATCH: &str =
     "subscription($station: ID!) { it: firmwareUpdatesChanged(chargePointId: $station) { id state } }";
 const LOG: &str = "mutation($station: ID!, $kind: LogKind!, $by: Transfer) {
     it: requestLog(chargePointId: $station, kind: $kind, transfer: $by, retries: 3, retryInterval: 1) { id state detail } }";
-const LOGS: &str = "query($station: ID!) { it: stationLogs(chargePointId: $station) {
+pub(crate) const LOGS: &str = "query($station: ID!) { it: stationLogs(chargePointId: $station) {
     id state ended name size sha256 receivedAt arrivedAt downloadPath } }";
 
 /// A station that does not boot again is left alone for half a minute before it is asked anything.
@@ -83,7 +83,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn simulated(story: &Story, identity: &str, tls: Option<Tls>) -> Station {
+pub(crate) async fn simulated(story: &Story, identity: &str, tls: Option<Tls>) -> Station {
     let url = if tls.is_some() { story.edge.tls_urls().0 } else { story.edge.ocpp_url() };
     let mut config = StationConfig::new(url, identity).with_password(&story.site.password);
     config.tls = tls;
@@ -115,7 +115,12 @@ async fn update(story: &Story, station: &str, firmware: &str, more: Value) -> Va
 }
 
 /// The first row of a station's list that is as wanted.
-async fn until(story: &Story, query: &str, station: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    story: &Story,
+    query: &str,
+    station: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
     let variables = json!({ "station": number(story, station).await });
     let look = || async {
         let rows = story.operator.ask(query, variables.clone()).await.ok()?;
@@ -135,7 +140,7 @@ fn steps(row: &Value) -> Vec<&str> {
     row["steps"].as_array().unwrap().iter().map(|step| step["state"].as_str().unwrap()).collect()
 }
 
-async fn runs(station: &Station, version: &str) {
+pub(crate) async fn runs(station: &Station, version: &str) {
     let look = || async { (station.firmware().await.as_deref() == Some(version)).then_some(()) };
     wait::until("the new firmware", PATIENCE, look).await.unwrap();
     station.booted(SOON).await.unwrap();

@@ -5,6 +5,7 @@ use firmware_sim::{Station, StationConfig};
 use serde_json::{Value, json};
 use stack::wait;
 
+use crate::files::{LOGS, UPDATES, image, runs, simulated, until};
 use crate::story::{SOON, Story};
 
 impl Story {
@@ -87,6 +88,51 @@ async fn every_order_works_without_internet_and_the_cloud_learns_of_it() {
     assert_eq!(story.bills(1).await.len(), 1, "what was charged meanwhile");
     let learnt = "select count(*) from commands where state = 'finished' and origin = 'installer'";
     assert_eq!(story.count(learnt).await, orders, "each with its end");
+    story.assert_lanes_whole().await;
+}
+
+/// What `edge-agent station` prints, as JSON.
+fn at_the_gateway(story: &Story, arguments: &[&str]) -> Value {
+    let told = story.edge.tool(&[&["station", "S1", "--json"], arguments].concat()).unwrap();
+    serde_json::from_str(&told).unwrap()
+}
+
+// The command line waits in a thread of its own while the station answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_kept_and_firmware_comes_on_a_stick_without_internet() {
+    let story = Story::begin("stick").await;
+    let station = simulated(&story, "S1", None).await;
+    story.proxy.cut();
+    story.files.cut();
+
+    let reserve = ["reserve", &story.site.id_tag, "--connector", "1", "--minutes", "90"];
+    assert_eq!(at_the_gateway(&story, &reserve)["outcome"], "Accepted");
+    let kept = story.edge.state().await.unwrap()["reservations"].clone();
+    assert_eq!((kept[0]["station"].as_str(), kept[0]["evse"].as_u64()), (Some("S1"), Some(1)), "{kept}");
+    assert!(!kept.to_string().contains(&story.site.id_tag), "for whom is nobody's business: {kept}");
+    let number = kept[0]["id"].to_string();
+    assert_eq!(at_the_gateway(&story, &["cancel-reservation", &number])["outcome"], "Accepted");
+    assert_eq!(story.edge.state().await.unwrap()["reservations"], json!([]));
+
+    let stick = tempfile::tempdir().unwrap();
+    let (path, image) = (stick.path().join("acme-4.2.bin"), image("4.2", 300_000));
+    std::fs::write(&path, image).unwrap();
+    let unknown = json!({ "sha256": "00".repeat(32), "file_name": "x.bin", "version": "9" });
+    let token = story.edge.installer_token().unwrap();
+    let (status, told) = story.order_here(Some(&token), "update-firmware", unknown).await;
+    assert!(status == 400 && told["error"].as_str().unwrap().contains("POST /api/firmware"), "{told}");
+    let update = ["update-firmware", path.to_str().unwrap(), "--version", "4.2"];
+    assert_eq!(at_the_gateway(&story, &update)["outcome"], "Accepted");
+    runs(&station, "4.2").await;
+    assert_eq!(at_the_gateway(&story, &["request-log"])["outcome"], "Accepted");
+
+    story.proxy.heal();
+    story.files.heal();
+    let row = until(&story, UPDATES, "S1", |row| row["state"] == "Installed").await;
+    assert!(row["version"] == "4.2" && row["ended"] == true, "{row}");
+    let log = until(&story, LOGS, "S1", |row| row["arrivedAt"].is_string()).await;
+    assert!(log["size"].as_u64().unwrap() > 0, "{log}");
+    assert_eq!(station.violations().await, Vec::<String>::new());
     story.assert_lanes_whole().await;
 }
 
