@@ -9,6 +9,8 @@ use cloud::config::Live;
 use serde_json::{Value, json};
 use support::socket::{LEGACY, Socket, TRANSPORT};
 use support::{NOWHERE, api, api_with};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 async fn serve() -> SocketAddr {
     support::socket::serve(api(NOWHERE).await.0).await
@@ -89,6 +91,14 @@ async fn pings_are_answered() {
     let mut socket = Socket::ready(serve().await, TRANSPORT, Value::Null).await;
     socket.say(json!({"type": "ping"})).await;
     assert_eq!(socket.hear().await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn a_client_that_closes_gets_its_answer() {
+    let mut socket = Socket::ready(serve().await, TRANSPORT, Value::Null).await;
+    let leave = CloseFrame { code: CloseCode::Normal, reason: "bye".into() };
+    socket.0.close(Some(leave)).await.unwrap();
+    assert_eq!(socket.hear().await, 1000, "else libraries report a broken connection (1006)");
 }
 
 #[tokio::test]

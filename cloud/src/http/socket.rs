@@ -35,6 +35,8 @@ const MAX_MESSAGE: usize = 64 * 1024;
 const QUEUE: usize = 32;
 const INIT_TIME: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
+/// What a client is given to close after us.
+const PARTING_TIME: Duration = Duration::from_secs(2);
 const SEND_TIME: Duration = Duration::from_secs(10);
 /// `graphql-transport-ws` says so of a second introduction; there is no better one.
 const TOO_MANY: u16 = 4429;
@@ -102,7 +104,8 @@ async fn run(
                     Some(Ok(Message::Text(text))) => connection.take(text.as_str()),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Step::Go(None),
                     Some(Ok(Message::Binary(_))) => Step::Close(4400, "Invalid message received".into()),
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => Step::Gone,
+                    Some(Ok(Message::Close(_))) => Step::Parting,
+                    Some(Err(_)) | None => Step::Gone,
                 }
             }
             Some(answer) = answers.recv() => connection.pass(answer),
@@ -127,6 +130,8 @@ enum Step {
     Introduce,
     Go(Option<Message>),
     Close(u16, String),
+    /// The client closes.
+    Parting,
     Gone,
 }
 
@@ -141,13 +146,26 @@ async fn send(socket: &mut WebSocket, step: Step) -> ControlFlow<()> {
             close(socket, code, &reason).await;
             ControlFlow::Break(())
         }
+        Step::Parting => {
+            parted(socket).await;
+            ControlFlow::Break(())
+        }
         Step::Gone => ControlFlow::Break(()),
     }
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &str) {
     let frame = CloseFrame { code, reason: reason.into() };
-    let _ = timeout(SEND_TIME, socket.send(Message::Close(Some(frame)))).await;
+    if let Ok(Ok(())) = timeout(SEND_TIME, socket.send(Message::Close(Some(frame)))).await {
+        parted(socket).await;
+    }
+}
+
+/// Waits until both sides have closed (RFC 6455 §7.1.1): a connection that is dropped before looks broken to the other side,
+/// which may not even get what was sent last.
+async fn parted(socket: &mut WebSocket) {
+    let end = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = timeout(PARTING_TIME, end).await;
 }
 
 /// An answer on its way to the socket: the subscription, and nothing when it is over.
