@@ -43,15 +43,28 @@ impl Edge {
         }
         let folder = data.display().to_string();
         service.tool(&["enroll", "--cloud", cloud, "--claim", claim, "--data", &folder], "")?;
+        Ok(Self::anywhere(service))
+    }
+
+    /// Not started: its ports are what the system will choose.
+    fn anywhere(service: Service) -> Self {
         let unknown = ([127, 0, 0, 1], 0).into();
-        Ok(Self {
+        Self {
             service,
             ocpp: unknown,
             tls: unknown,
             mutual_tls: unknown,
             local: unknown,
             files: [unknown; 3],
-        })
+        }
+    }
+
+    /// The same agent with a copy of its data, on ports of its own, and far from the cloud; not started.
+    pub fn elsewhere(&self, data: &Path) -> Result<Self> {
+        let mut service = self.service.elsewhere(data);
+        service.set("EDGE_DATA_DIR", data.display());
+        service.set("EDGE_SYNC__MQTT_URL", "mqtt://127.0.0.1:9");
+        Ok(Self::anywhere(service))
     }
 
     /// Starts it, on the ports it had before.

@@ -2,6 +2,7 @@
 //! after a restart so that its clients find it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub struct Service {
     data: PathBuf,
     environment: BTreeMap<String, String>,
     process: Option<Process>,
+    under: Vec<OsString>,
 }
 
 impl Service {
@@ -35,8 +37,13 @@ impl Service {
     pub fn new(program: &str, data: &Path) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let program = programs::find(program)?;
-        let mut service =
-            Self { program, data: data.to_owned(), environment: BTreeMap::new(), process: None };
+        let mut service = Self {
+            program,
+            data: data.to_owned(),
+            environment: BTreeMap::new(),
+            process: None,
+            under: Vec::new(),
+        };
         service.set("EV_FAULT", service.fault_file().display());
         service.set("NO_COLOR", 1);
         for key in ["PATH", "RUST_LOG"] {
@@ -62,6 +69,23 @@ impl Service {
         self.environment.remove(key);
     }
 
+    /// Starts it under another program from the next start on, which has to leave the process to us: `strace -D`.
+    pub fn under(&mut self, words: Vec<OsString>) {
+        self.under = words;
+    }
+
+    /// The same program with the same settings and other data; not started.
+    pub fn elsewhere(&self, data: &Path) -> Self {
+        let environment = self.environment.clone();
+        Self {
+            program: self.program.clone(),
+            data: data.to_owned(),
+            environment,
+            process: None,
+            under: Vec::new(),
+        }
+    }
+
     /// Where its data and its log are.
     pub fn data(&self) -> &Path {
         &self.data
@@ -83,8 +107,10 @@ impl Service {
     pub async fn start(&mut self) -> Result<Listening> {
         let file = self.data.join("listening.json");
         std::fs::remove_file(&file).ok();
-        let mut command = command(&self.program, RunAs::Ourselves, Signal::SIGTERM);
-        command.arg("run").env_clear().envs(&self.environment);
+        let mut words = self.under.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
+        let first = words.next().context("a program")?;
+        let mut command = command(Path::new(first), RunAs::Ourselves, Signal::SIGTERM);
+        command.args(words).arg("run").env_clear().envs(&self.environment);
         let process = Process::start(&self.name(), command, self.log_path())?;
         let listening = async || serde_json::from_slice(&std::fs::read(&file).ok()?).ok();
         self.process.insert(process).ready(START_LIMIT, listening).await

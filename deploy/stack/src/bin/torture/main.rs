@@ -8,6 +8,7 @@ mod checker;
 mod cli;
 mod drivers;
 mod outcome;
+mod power;
 mod prober;
 mod progress;
 mod report;

@@ -3,7 +3,9 @@
 mod agent_killed;
 mod broker_killed;
 mod cloud_killed;
+mod disk_faults;
 mod link_flaps;
+mod power_cut;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -18,6 +20,9 @@ use crate::stage::Stage;
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Row {
+    /// The power goes at every operation on a file
+    #[value(name = "F1")]
+    PowerCut,
     /// The agent is killed
     #[value(name = "F2")]
     AgentKilled,
@@ -30,6 +35,12 @@ pub(crate) enum Row {
     /// The internet comes and goes
     #[value(name = "F9")]
     LinkFlaps,
+    /// The disk is full
+    #[value(name = "F12")]
+    DiskFull,
+    /// The disk fails
+    #[value(name = "F13")]
+    DiskBroken,
 }
 
 /// What a row is played with.
@@ -49,20 +60,26 @@ impl Row {
     /// Its number in the matrix.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Row::PowerCut => "F1",
             Row::AgentKilled => "F2",
             Row::BrokerKilled => "F5",
             Row::CloudKilled => "F6",
             Row::LinkFlaps => "F9",
+            Row::DiskFull => "F12",
+            Row::DiskBroken => "F13",
         }
     }
 
     /// What is done in it.
     pub(crate) fn fault(self) -> &'static str {
         match self {
+            Row::PowerCut => "the power goes at every operation of the agent on its files",
             Row::AgentKilled => "the agent is killed, at any moment and between commit and answer",
             Row::BrokerKilled => "the broker is killed and forgets everything: embedded, mosquitto",
             Row::CloudKilled => "the cloud, its connections to Postgres, and Postgres are killed",
             Row::LinkFlaps => "the internet is cut, half-open, slow, one byte at a time, breaks in mid-frame",
+            Row::DiskFull => "the disk is full, at any operation",
+            Row::DiskBroken => "the disk fails at any operation: reading, writing, syncing",
         }
     }
 }
@@ -78,10 +95,13 @@ impl Trial {
 /// Plays a row to its end.
 pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
     match trial.row {
+        Row::PowerCut => power_cut::play(trial).await,
         Row::AgentKilled => agent_killed::play(trial).await,
         Row::BrokerKilled => broker_killed::play(trial).await,
         Row::CloudKilled => cloud_killed::play(trial).await,
         Row::LinkFlaps => link_flaps::play(trial).await,
+        Row::DiskFull => disk_faults::full(trial).await,
+        Row::DiskBroken => disk_faults::broken(trial).await,
     }
 }
 
