@@ -40,6 +40,8 @@ enum Change {
 #[derive(Clone, Debug)]
 enum Naming {
     Give(PathBuf, usize),
+    /// In one step, or not at all.
+    Change(PathBuf, PathBuf, usize),
     Take(PathBuf),
 }
 
@@ -111,8 +113,8 @@ impl Disk {
             }
             Op::Rename { from, to } => {
                 let Some(file) = self.names.remove(from) else { return false };
-                self.naming.push(Naming::Take(from.clone()));
-                self.name(to.clone(), file);
+                self.names.insert(to.clone(), file);
+                self.naming.push(Naming::Change(from.clone(), to.clone(), file));
             }
             Op::Unlink { path } => {
                 if self.names.remove(path).is_none() {
@@ -143,6 +145,10 @@ impl Disk {
             match naming {
                 Naming::Give(path, file) => names.insert(path.clone(), *file),
                 Naming::Take(path) => names.remove(path),
+                Naming::Change(from, to, file) => {
+                    names.remove(from);
+                    names.insert(to.clone(), *file)
+                }
             };
         }
         let files = names.into_iter().map(|(path, file)| (path, self.files[file].after_cut(manner, dice)));
