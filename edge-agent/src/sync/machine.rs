@@ -102,7 +102,7 @@ struct Flight {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
     boot: BootId,
     patience: Patience,
@@ -165,6 +165,20 @@ impl Machine {
                 soonest.or(Some(self.welcomed_at + self.patience.quiet_ms))
             }
         }
+    }
+
+    /// All that decides what it does next, but not when: two of one shape go the same ways.
+    pub fn shape(&self) -> impl std::fmt::Debug + use<> {
+        let phase = match self.phase {
+            Phase::Down => "down",
+            Phase::Greeting { .. } => "greeting",
+            Phase::Renewing => "renewing",
+            Phase::Ready => "ready",
+            Phase::Stuck => "stuck",
+        };
+        let lanes =
+            self.lanes.map(|lane| (lane.head, lane.acked, lane.flight.map(|flight| flight.tries > 0)));
+        (self.boot, self.epoch, phase, lanes, self.window)
     }
 
     /// Has the cloud welcomed this connection?

@@ -13,14 +13,14 @@ use shared::units::Timestamp;
 use crate::world::{Fact, Up};
 
 /// What is committed.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Database {
     epochs: BTreeMap<Epoch, Lanes>,
     /// Facts by their business key: a second one changes nothing.
     pub(crate) facts: BTreeSet<Fact>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lanes {
     known: Known,
     moved_at: u64,

@@ -12,20 +12,20 @@ use crate::cloud::Down;
 use crate::dice::Dice;
 use crate::world::{Fact, Up};
 
-const PATIENCE: Patience = Patience { first_ms: 2_000, most_ms: 30_000, quiet_ms: 600_000 };
+pub(crate) const PATIENCE: Patience = Patience { first_ms: 2_000, most_ms: 30_000, quiet_ms: 600_000 };
 
 /// What survives a crash.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
-    epoch: Epoch,
-    heads: PerLane,
-    acked: PerLane,
+    pub(crate) epoch: Epoch,
+    pub(crate) heads: PerLane,
+    pub(crate) acked: PerLane,
     rows: [BTreeMap<u64, Fact>; 3],
 }
 
 impl Disk {
-    pub(crate) fn new(dice: &mut Dice) -> Self {
-        Disk { epoch: birth(dice), heads: [0; 3], acked: [0; 3], rows: Default::default() }
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Disk { epoch, heads: [0; 3], acked: [0; 3], rows: Default::default() }
     }
 
     /// Facts that are held; in the billing lane those that were acknowledged too.
@@ -33,11 +33,30 @@ impl Disk {
         self.rows.iter().flat_map(BTreeMap::values)
     }
 
-    fn backlog(&self) -> u64 {
+    /// Facts that the cloud said it has committed, as far as they are held.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = &Fact> {
+        self.rows.iter().zip(self.acked).flat_map(|(rows, acked)| rows.range(..=acked).map(|(_, fact)| fact))
+    }
+
+    pub(crate) fn backlog(&self) -> u64 {
         self.heads.iter().zip(self.acked).map(|(head, acked)| head - acked).sum()
     }
 
-    fn acked(&mut self, lane: Lane, watermark: u64) {
+    /// Commits a fact.
+    pub(crate) fn record(&mut self, fact: Fact) {
+        let place = fact.lane.index();
+        self.heads[place] += 1;
+        self.rows[place].insert(self.heads[place], fact);
+    }
+
+    /// What a batch of at most `most` records would be: the number of the first, and they.
+    pub(crate) fn batch(&self, lane: Lane, after: u64, most: usize) -> Option<(u64, Vec<Fact>)> {
+        let rows = self.rows[lane.index()].range(after + 1..).take(most);
+        let (numbers, facts): (Vec<u64>, Vec<Fact>) = rows.map(|(seq, fact)| (*seq, *fact)).unzip();
+        Some((*numbers.first()?, facts))
+    }
+
+    pub(crate) fn acked(&mut self, lane: Lane, watermark: u64) {
         let place = lane.index();
         let watermark = watermark.min(self.heads[place]);
         if watermark <= self.acked[place] {
@@ -49,17 +68,17 @@ impl Disk {
         }
     }
 
-    fn begin_epoch(&mut self, dice: &mut Dice) {
+    pub(crate) fn begin_epoch(&mut self, epoch: Epoch) {
         for (rows, head) in self.rows.iter_mut().zip(&mut self.heads) {
             *rows = (1..).zip(std::mem::take(rows).into_values()).collect();
             *head = u64::try_from(rows.len()).unwrap();
         }
         self.acked = [0; 3];
-        self.epoch = birth(dice);
+        self.epoch = epoch;
     }
 }
 
-fn birth(dice: &mut Dice) -> Epoch {
+pub(crate) fn birth(dice: &mut Dice) -> Epoch {
     Epoch(Uuid::from_u64_pair(dice.next(), dice.next()))
 }
 
@@ -92,9 +111,7 @@ impl Gateway {
 
     /// Commits a fact; what is committed is promised.
     pub(crate) fn record(&mut self, fact: Fact) {
-        let place = fact.lane.index();
-        self.disk.heads[place] += 1;
-        self.disk.rows[place].insert(self.disk.heads[place], fact);
+        self.disk.record(fact);
     }
 
     pub(crate) fn is_drained(&self) -> bool {
@@ -140,7 +157,7 @@ impl Gateway {
             Action::Send { lane, after, limit } => sent.extend(self.batch(lane, after, limit, dice)),
             Action::Acked { lane, watermark } => disk.acked(lane, watermark),
             Action::NewEpoch { .. } => {
-                disk.begin_epoch(dice);
+                disk.begin_epoch(birth(dice));
                 news.push(self.committed());
             }
             Action::Stuck { reason } => panic!("stuck: {reason}"),
@@ -150,9 +167,7 @@ impl Gateway {
     /// Records are of different sizes, so that a batch is sometimes full before its limit.
     fn batch(&mut self, lane: Lane, after: u64, limit: usize, dice: &mut Dice) -> Option<Up> {
         let most = limit - usize::try_from(dice.below(3)).unwrap().min(limit - 1);
-        let rows = self.disk.rows[lane.index()].range(after + 1..).take(most);
-        let (numbers, facts): (Vec<u64>, Vec<Fact>) = rows.map(|(seq, fact)| (*seq, *fact)).unzip();
-        let first = *numbers.first()?;
+        let (first, facts) = self.disk.batch(lane, after, most)?;
         Some(Up::Batch { epoch: self.disk.epoch, boot: self.boot, lane, first, facts })
     }
 }

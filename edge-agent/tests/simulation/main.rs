@@ -5,11 +5,14 @@
 //! loses, doubles, delays and reorders; connections break; either side dies before and after a commit, and either side's
 //! database may be put back to an older copy, or two gateways live from one.
 //!
+//! And, for a world that is small enough, every way that it can go ([`exhaustive`]).
+//!
 //! `SEEDS=100000 cargo test --release -p edge-agent --test simulation` runs more; `SEED=7` runs one again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cloud;
 mod dice;
+mod exhaustive;
 mod gateway;
 mod world;
 

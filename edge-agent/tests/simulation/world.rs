@@ -10,7 +10,7 @@ use shared::sync::v1::PerLane;
 
 use crate::cloud::{self, Database, Down};
 use crate::dice::Dice;
-use crate::gateway::{Disk, Gateway};
+use crate::gateway::{Disk, Gateway, birth};
 
 /// How long things go wrong. After it they do not.
 const TROUBLED_MS: u64 = 120_000;
@@ -79,7 +79,7 @@ impl World {
     pub(crate) fn new(seed: u64, troubles: fn(&mut Dice) -> Troubles) -> Self {
         let mut dice = Dice::new(seed);
         let troubles = troubles(&mut dice);
-        let gateway = Gateway::new(Disk::new(&mut dice));
+        let gateway = Gateway::new(Disk::new(birth(&mut dice)));
         let mut world = World {
             dice,
             troubles,
