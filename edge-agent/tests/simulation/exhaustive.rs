@@ -341,6 +341,7 @@ fn epoch(number: u128) -> Epoch {
     Epoch(Uuid::from_u128(number))
 }
 
+#[expect(clippy::print_stderr, reason = "how many there were, for who asks with --nocapture")]
 fn walk(bounds: Bounds) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let name = format!("{bounds:?}");
