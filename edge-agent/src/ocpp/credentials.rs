@@ -9,8 +9,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -20,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
 use super::habits::Habits;
-use super::password;
+use super::{password, slow_hash};
 use crate::core::{Gate, Pass, Passes};
 
 /// argon2 runs so many times at once at most.
@@ -204,10 +202,7 @@ impl Directory {
 
     async fn verify_chosen(&self, credential: Arc<str>, password: Vec<u8>) -> bool {
         let Ok(_turn) = self.hashing.acquire().await else { return false };
-        let check = move || {
-            PasswordHash::new(&credential)
-                .is_ok_and(|hash| argon2::Argon2::default().verify_password(&password, &hash).is_ok())
-        };
+        let check = move || slow_hash::verify(&credential, &password);
         tokio::task::spawn_blocking(check).await.unwrap_or(false)
     }
 
@@ -228,7 +223,7 @@ impl Directory {
 
 /// What a password that somebody chose verifies against: an argon2id PHC text.
 pub fn hash_chosen(password: &[u8]) -> Option<String> {
-    argon2::Argon2::default().hash_password(password).ok().map(|hash| hash.to_string())
+    slow_hash::hash(password)
 }
 
 /// What a password that was generated with at least 128 bits of randomness verifies against.

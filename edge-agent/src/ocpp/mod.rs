@@ -11,5 +11,6 @@ mod password;
 pub mod presence;
 pub mod server;
 mod skew;
+mod slow_hash;
 mod upgrade;
 pub mod visitors;
