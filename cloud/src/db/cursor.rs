@@ -35,6 +35,24 @@ pub async fn lock(
     Ok(row.map(|(watermark, frozen)| Cursor { watermark: unsigned(watermark), frozen }))
 }
 
+/// The birth of a gateway's database before this one, if there was one of which something is committed.
+pub async fn latest_before(
+    tx: &mut PgConnection,
+    gateway: GatewayId,
+    epoch: Epoch,
+) -> sqlx::Result<Option<Epoch>> {
+    let before: Option<uuid::Uuid> = sqlx::query_scalar(
+        "select epoch from gateway_epochs e where gateway_id = $1 and epoch <> $2
+           and exists (select from cursors c where c.gateway_id = $1 and c.epoch = e.epoch and c.watermark > 0)
+         order by started_at desc limit 1",
+    )
+    .bind(gateway.0)
+    .bind(epoch.0)
+    .fetch_optional(tx)
+    .await?;
+    Ok(before.map(Epoch))
+}
+
 /// Moves a locked cursor.
 pub async fn advance(
     tx: &mut PgConnection,

@@ -156,19 +156,20 @@ pub async fn forget_bodies(db: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Takes note of what a gateway says it works by. A version above ours (we were restored from a backup) raises ours, because
-/// a gateway never goes back to a lower one.
+/// Takes note of what a gateway says it works by, which is all that it has: one whose database was lost needs everything anew.
+/// A version above ours (we were restored from a backup) raises ours, because a gateway never goes back to a lower one.
 pub async fn held(db: &PgPool, gateway: GatewayId, held: &[DocumentVersion]) -> sqlx::Result<()> {
     let names: Vec<&str> = held.iter().map(|doc| doc.name.as_str()).collect();
     let versions: Vec<i64> =
         held.iter().map(|doc| i64::try_from(doc.version).unwrap_or(i64::MAX - 1)).collect();
     let hashes: Vec<&[u8]> = held.iter().map(|doc| &doc.hash[..]).collect();
     sqlx::query(
-        "update documents d set held_version = h.version,
-                version = case when h.hash = d.hash then greatest(h.version, d.version)
+        "update documents d set held_version = coalesce(h.version, 0),
+                version = case when h.name is null or h.hash = d.hash then greatest(h.version, d.version)
                                else greatest(h.version + 1, d.version) end
-         from unnest($2::text[], $3::bigint[], $4::bytea[]) h (name, version, hash)
-         where d.gateway_id = $1 and d.name = h.name",
+         from documents all_of left join unnest($2::text[], $3::bigint[], $4::bytea[]) h (name, version, hash)
+              on h.name = all_of.name
+         where all_of.gateway_id = $1 and d.gateway_id = $1 and d.name = all_of.name",
     )
     .bind(gateway.0)
     .bind(names)

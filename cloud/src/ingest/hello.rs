@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use shared::id::{Epoch, GatewayId};
 use shared::model::Lane;
 use shared::sync::handshake::{Judgement, judge};
 use shared::sync::v1::PerLane;
 use shared::sync::{Hello, VERSION, Verdict};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::batch;
+use crate::db::alarm::{self, Alarm};
 use crate::db::cursor;
 use crate::db::gateway::Gateway;
 use crate::db::record::Origin;
-use shared::id::GatewayId;
 
 /// What a hello is answered with: the verdict and what is committed.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +47,11 @@ pub(super) async fn greet(
     match &judgement {
         Judgement::OldNews => return Ok(None),
         Judgement::Register => {
-            cursor::register(&mut tx, id, hello.epoch, hello.parent.map(|(parent, _)| parent)).await?
+            let parent = hello.parent.map(|(parent, _)| parent);
+            cursor::register(&mut tx, id, hello.epoch, parent).await?;
+            if parent.is_none() {
+                tell_of_lost_memory(&mut tx, id, gateway.site_id, hello.epoch).await?;
+            }
         }
         Judgement::Replace(reason) => {
             if state.is_some() {
@@ -63,4 +69,19 @@ pub(super) async fn greet(
         Judgement::Register | Judgement::Continue | Judgement::OldNews => Verdict::Continue,
     };
     Ok(Some(Answer { verdict, watermarks: state.map(|state| state.watermarks).unwrap_or_default() }))
+}
+
+/// A database without a past, of a gateway that has one: it was deleted, or its storage is broken. What it had not sent is
+/// lost, and a person should know.
+async fn tell_of_lost_memory(
+    tx: &mut PgConnection,
+    gateway: GatewayId,
+    site_id: i64,
+    epoch: Epoch,
+) -> sqlx::Result<()> {
+    let Some(before) = cursor::latest_before(tx, gateway, epoch).await? else { return Ok(()) };
+    tracing::warn!(%gateway, %epoch, %before, "the gateway lost its database");
+    let detail = json!({ "epoch": epoch, "before": before });
+    let alarm = Alarm { kind: "gateway_memory_lost".into(), subject: epoch.to_string(), detail };
+    alarm::raise(tx, Some(gateway), Some(site_id), &alarm).await
 }
