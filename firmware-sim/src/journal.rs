@@ -59,7 +59,7 @@ impl Journal {
     }
 
     /// Writes lines and hands them to the operating system. A full disk stops the journal, not the stations.
-    pub(crate) fn write(&self, records: &[SessionRecord]) {
+    pub fn write(&self, records: &[SessionRecord]) {
         if records.is_empty() {
             return;
         }

@@ -7,6 +7,7 @@
 mod checker;
 mod cli;
 mod drivers;
+mod measure;
 mod outcome;
 mod power;
 mod prober;
@@ -15,6 +16,7 @@ mod report;
 mod rows;
 mod seed;
 mod stage;
+mod teller;
 mod times;
 mod watch;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use firmware_sim::Journal;
+use shared::units::Timestamp;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use stack::edge::Edge;
@@ -88,16 +89,22 @@ impl Stage {
     /// Waits until the cloud has committed everything that the edges wrote.
     pub(crate) async fn settled(&self, limit: Duration) -> Result<()> {
         let look = || async {
-            let (edges, cloud) = (self.edge_books().ok()?, CloudBook::read(&self.db).await.ok()?);
+            let (edges, cloud) = (self.positions().ok()?, CloudBook::watermarks(&self.db).await.ok()?);
             edges.iter().all(|edge| checker::behind(edge, &cloud).is_empty()).then_some(())
         };
         let waited = wait::until("everything to arrive in the cloud", limit, look).await;
-        match waited {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                Err(error.context(format!("still to send: {:?}", self.house.edge.state().await.ok())))
-            }
-        }
+        waited.with_context(|| format!("still to send: {:?}", self.backlog()))
+    }
+
+    /// How far all edges are.
+    fn positions(&self) -> Result<Vec<EdgeBook>> {
+        let edges = self.others.iter().chain([&self.house.edge]);
+        edges.map(|edge| EdgeBook::position(edge.data())).collect()
+    }
+
+    /// Records that the edges have not sent, or not heard of.
+    pub(crate) fn backlog(&self) -> Result<i64> {
+        Ok(self.positions()?.iter().map(EdgeBook::backlog).sum())
     }
 
     /// What the checker says now that all is quiet.
@@ -145,9 +152,15 @@ impl Stage {
     }
 
     /// What all edges keep.
-    pub(crate) fn edge_books(&self) -> Result<Vec<EdgeBook>> {
+    fn edge_books(&self) -> Result<Vec<EdgeBook>> {
         let edges = self.others.iter().chain([&self.house.edge]);
         edges.map(|edge| EdgeBook::read(edge.data())).collect()
+    }
+
+    /// Alarms of all kinds, each with how often it was raised.
+    pub(crate) async fn alarms(&self) -> Result<Vec<(String, i64)>> {
+        let count = "select kind, sum(count)::bigint from alarms group by kind order by kind";
+        Ok(sqlx::query_as(count).fetch_all(&self.db).await?)
     }
 
     /// What every row expects whose edges keep their storage.
@@ -199,4 +212,11 @@ pub(crate) fn promise(verdict: &mut Verdict, holds: bool, words: impl Into<Strin
     if !holds {
         verdict.findings.push(Finding::Promise { words: words.into() });
     }
+}
+
+/// The time of this machine.
+#[expect(clippy::disallowed_methods, reason = "outside every core")]
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -17,6 +17,10 @@ impl Times {
         self.0.push(one);
     }
 
+    pub(crate) fn extend(&mut self, other: &Times) {
+        self.0.extend(&other.0);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }

@@ -49,7 +49,7 @@ async fn look(db: PgPool, edge: PathBuf, findings: Arc<Mutex<Vec<Finding>>>) {
     loop {
         tokio::time::sleep(PAUSE).await;
         // The edge first: what it counts by now the cloud must have had committed before.
-        let book = EdgeBook::read(&edge);
+        let book = EdgeBook::position(&edge);
         let Ok(now) = watermarks(&db).await else { continue };
         let mut found = went_back(&before, &now);
         if let Ok(book) = book {

@@ -11,6 +11,8 @@ use sqlx::{FromRow, PgPool};
 pub(crate) struct Kept {
     pub(crate) station: String,
     pub(crate) tx_ref: Option<String>,
+    /// In milliseconds of Unix time.
+    pub(crate) started_at: Option<i64>,
     pub(crate) ended: bool,
     pub(crate) energy_wh: Option<i64>,
     /// What was billed, in the cloud.
@@ -48,8 +50,9 @@ pub(crate) struct EdgeBook {
 impl CloudBook {
     pub(crate) async fn read(db: &PgPool) -> Result<Self> {
         let sessions =
-            "select station, tx_ref, stopped_at is not null as ended, energy_wh, total_micros as billed
-            from sessions left join bills on session_id = id order by started_at, id";
+            "select station, tx_ref, (extract(epoch from started_at) * 1000)::bigint as started_at,
+                stopped_at is not null as ended, energy_wh, total_micros as billed
+            from sessions s left join bills on session_id = id order by s.started_at, id";
         let records = "select count(*) from records";
         Ok(Self {
             sessions: sqlx::query_as(sessions).fetch_all(db).await?,
@@ -57,6 +60,19 @@ impl CloudBook {
             records: sqlx::query_scalar(records).fetch_one(db).await?,
             parked: sqlx::query_scalar("select count(*) from quarantine").fetch_one(db).await?,
         })
+    }
+}
+
+impl CloudBook {
+    /// Only how far the lanes are: cheap enough to look often.
+    pub(crate) async fn watermarks(db: &PgPool) -> Result<Self> {
+        let lanes = "select epoch::text, lane::bigint, watermark, watermark as records from cursors";
+        Ok(Self { lanes: sqlx::query_as(lanes).fetch_all(db).await?, ..Self::default() })
+    }
+
+    /// Records that are committed of an epoch, over all its lanes.
+    pub(crate) fn committed(&self, epoch: &str) -> i64 {
+        self.lanes.iter().filter(|at| at.epoch == epoch).map(|at| at.watermark).sum()
     }
 }
 
@@ -73,23 +89,40 @@ async fn lanes(db: &PgPool) -> Result<Vec<LaneAt>> {
 impl EdgeBook {
     /// Reads the database in an edge's data folder; the edge may be running.
     pub(crate) fn read(data: &Path) -> Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(data.join("edge.sqlite3"), flags)?;
-        db.busy_timeout(std::time::Duration::from_secs(5))?;
-        let epoch: Option<String> =
-            db.query_row("select value from meta where key = 'epoch'", [], |row| row.get(0)).optional()?;
-        let mut sessions = db.prepare("select station, tx_ref, open, energy_wh from sessions")?;
+        let db = open(data)?;
+        let mut sessions = db.prepare("select station, tx_ref, open, energy_wh, started_at from sessions")?;
         let sessions = sessions.query_map([], |row| {
             let open: bool = row.get(2)?;
-            let (station, tx_ref, energy_wh) = (row.get(0)?, row.get(1)?, row.get(3)?);
-            Ok(Kept { station, tx_ref, ended: !open, energy_wh, billed: None })
+            let (station, tx_ref, energy_wh, started_at) =
+                (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
+            Ok(Kept { station, tx_ref, started_at, ended: !open, energy_wh, billed: None })
         })?;
+        Ok(Self { sessions: sessions.collect::<rusqlite::Result<_>>()?, ..Self::position(data)? })
+    }
+
+    /// Only how far its lanes are.
+    pub(crate) fn position(data: &Path) -> Result<Self> {
+        let db = open(data)?;
+        let epoch: Option<String> =
+            db.query_row("select value from meta where key = 'epoch'", [], |row| row.get(0)).optional()?;
         let mut lanes = db.prepare("select lane, head, acked from lanes order by lane")?;
         let lanes = lanes.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(Self {
             epoch: epoch.unwrap_or_default(),
-            sessions: sessions.collect::<rusqlite::Result<_>>()?,
+            sessions: Vec::new(),
             lanes: lanes.collect::<rusqlite::Result<_>>()?,
         })
     }
+
+    /// Records that the cloud has not said it has.
+    pub(crate) fn backlog(&self) -> i64 {
+        self.lanes.iter().map(|(_, head, acked)| head - acked).sum()
+    }
+}
+
+fn open(data: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(data.join("edge.sqlite3"), flags)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(db)
 }

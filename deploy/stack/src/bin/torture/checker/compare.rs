@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use firmware_sim::SessionRecord;
+use shared::units::Timestamp;
 
 use super::books::{CloudBook, EdgeBook, Kept};
 use super::finding::{Finding, Verdict};
@@ -19,8 +20,9 @@ pub(crate) struct Rules {
     pub(crate) poison: i64,
 }
 
-/// A station and its transaction: what both sides know a session by.
-type Key<'a> = (&'a str, &'a str);
+/// A station, its transaction and when it began: what both sides know a session by. A gateway that has lost its memory may
+/// give a number again when it gives more than one in a second.
+type Key = (String, String, String);
 
 /// Compares every session of the journal, and looks for sessions that are not in it.
 pub(crate) fn sessions(
@@ -38,14 +40,13 @@ pub(crate) fn sessions(
             verdict.findings.push(Finding::NotAnswered { session: name(record) });
             continue;
         };
-        let transaction = transaction.to_string();
         verdict.sessions += 1;
-        let key = (record.identity.as_str(), transaction.as_str());
+        let key = (record.identity.clone(), transaction.to_string(), record.started_at.clone());
         judge(record, in_cloud.get(&key).map_or(&[][..], Vec::as_slice), &mut verdict, rules);
         if rules.edges_whole {
             judge_edge(record, at_edge.get(&key).map_or(&[][..], Vec::as_slice), &mut verdict);
         }
-        known.insert((record.identity.clone(), transaction));
+        known.insert(key);
     }
     invented(&cloud.sessions, "cloud", &known, &mut verdict);
     for edge in edges {
@@ -57,13 +58,17 @@ pub(crate) fn sessions(
     verdict
 }
 
-fn by_key<'a>(sessions: impl Iterator<Item = &'a Kept>) -> HashMap<Key<'a>, Vec<&'a Kept>> {
-    let mut map: HashMap<Key<'a>, Vec<&'a Kept>> = HashMap::new();
+fn by_key<'a>(sessions: impl Iterator<Item = &'a Kept>) -> HashMap<Key, Vec<&'a Kept>> {
+    let mut map: HashMap<Key, Vec<&'a Kept>> = HashMap::new();
     for session in sessions {
-        let tx_ref = session.tx_ref.as_deref().unwrap_or_default();
-        map.entry((&session.station, tx_ref)).or_default().push(session);
+        map.entry(key(session)).or_default().push(session);
     }
     map
+}
+
+fn key(session: &Kept) -> Key {
+    let began = session.started_at.map(|at| Timestamp(at).to_string());
+    (session.station.clone(), session.tx_ref.clone().unwrap_or_default(), began.unwrap_or_default())
 }
 
 /// One session in the cloud: there, once, ended, with its energy and its price.
@@ -115,18 +120,12 @@ fn judge_edge(record: &SessionRecord, found: &[&Kept], verdict: &mut Verdict) {
     verdict.findings.push(finding);
 }
 
-fn invented(
-    sessions: &[Kept],
-    place: &'static str,
-    known: &HashSet<(String, String)>,
-    verdict: &mut Verdict,
-) {
-    for session in sessions {
-        let key = (session.station.clone(), session.tx_ref.clone().unwrap_or_default());
-        if !known.contains(&key) {
-            let session = format!("{} transaction {}", key.0, key.1);
-            verdict.findings.push(Finding::Invented { session, place });
-        }
+fn invented(sessions: &[Kept], place: &'static str, known: &HashSet<Key>, verdict: &mut Verdict) {
+    for session in sessions.iter().filter(|session| !known.contains(&key(session))) {
+        let (station, transaction, _) = key(session);
+        verdict
+            .findings
+            .push(Finding::Invented { session: format!("{station} transaction {transaction}"), place });
     }
 }
 

@@ -1,11 +1,15 @@
 //! The rows of the fault matrix, one file each.
 
 mod agent_killed;
+mod backlog;
 mod broker_killed;
 mod cloud_killed;
 mod disk_faults;
+mod herd;
 mod link_flaps;
+mod poison;
 mod power_cut;
+mod reborn;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -32,9 +36,21 @@ pub(crate) enum Row {
     /// The cloud, its connections and Postgres are killed
     #[value(name = "F6")]
     CloudKilled,
+    /// Seven days without internet
+    #[value(name = "F7")]
+    Backlog,
+    /// Many gateways come back at once
+    #[value(name = "F8")]
+    Herd,
     /// The internet comes and goes
     #[value(name = "F9")]
     LinkFlaps,
+    /// Records that nobody can read
+    #[value(name = "F10")]
+    Poison,
+    /// Restored, deleted and cloned databases
+    #[value(name = "F11")]
+    Reborn,
     /// The disk is full
     #[value(name = "F12")]
     DiskFull,
@@ -64,7 +80,11 @@ impl Row {
             Row::AgentKilled => "F2",
             Row::BrokerKilled => "F5",
             Row::CloudKilled => "F6",
+            Row::Backlog => "F7",
+            Row::Herd => "F8",
             Row::LinkFlaps => "F9",
+            Row::Poison => "F10",
+            Row::Reborn => "F11",
             Row::DiskFull => "F12",
             Row::DiskBroken => "F13",
         }
@@ -77,7 +97,13 @@ impl Row {
             Row::AgentKilled => "the agent is killed, at any moment and between commit and answer",
             Row::BrokerKilled => "the broker is killed and forgets everything: embedded, mosquitto",
             Row::CloudKilled => "the cloud, its connections to Postgres, and Postgres are killed",
+            Row::Backlog => "seven days without internet, then everything at once",
+            Row::Herd => "many gateways come back at once, each with a backlog",
             Row::LinkFlaps => "the internet is cut, half-open, slow, one byte at a time, breaks in mid-frame",
+            Row::Poison => "records at the head of a lane that nobody can read",
+            Row::Reborn => {
+                "an old backup is put back, the database is deleted, two gateways have one identity"
+            }
             Row::DiskFull => "the disk is full, at any operation",
             Row::DiskBroken => "the disk fails at any operation: reading, writing, syncing",
         }
@@ -99,7 +125,11 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::AgentKilled => agent_killed::play(trial).await,
         Row::BrokerKilled => broker_killed::play(trial).await,
         Row::CloudKilled => cloud_killed::play(trial).await,
+        Row::Backlog => backlog::play(trial).await,
+        Row::Herd => herd::play(trial).await,
         Row::LinkFlaps => link_flaps::play(trial).await,
+        Row::Poison => poison::play(trial).await,
+        Row::Reborn => reborn::play(trial).await,
         Row::DiskFull => disk_faults::full(trial).await,
         Row::DiskBroken => disk_faults::broken(trial).await,
     }

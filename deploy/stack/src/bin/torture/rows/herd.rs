@@ -1,0 +1,164 @@
+//! F8: many gateways come back at once, each with a backlog. Everybody is served, nobody waits much longer than another,
+//! and people who look at the map do not notice.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use stack::edge::Edge;
+use stack::house::BrokerKind;
+use stack::proxy::Proxy;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::{Trial, on_stage};
+use crate::checker::{CloudBook, EdgeBook, behind};
+use crate::measure::Peak;
+use crate::outcome::Outcome;
+use crate::stage::{Stage, promise, station};
+use crate::teller::tell;
+use crate::times::{Times, millis};
+
+/// Stations of each gateway.
+const STATIONS: usize = 3;
+const FINISHED: Duration = Duration::from_secs(600);
+/// How much longer the last gateway may take than the first.
+const UNFAIR: u128 = 3;
+/// Where differences are noise.
+const NOISE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
+    let gateways: usize = trial.scale.of(5, 8, 20);
+    on_stage(
+        trial,
+        BrokerKind::Embedded,
+        gateways * STATIONS,
+        async |trial: &mut Trial, stage: &mut Stage| rounds(trial, stage, gateways).await,
+    )
+    .await
+}
+
+async fn rounds(trial: &mut Trial, stage: &mut Stage, gateways: usize) -> Result<Outcome> {
+    let sessions = trial.scale.of(31, 125, 310);
+    trial.line.of(gateways as u64);
+    let broker = stage.house.cloud.mqtt()?;
+    let mut links = Vec::new();
+    for number in 2..=gateways {
+        let link = Proxy::start(broker).await?;
+        let mut edge = stage.house.another_gateway(&format!("edge-{number}"))?;
+        edge.service().set("EDGE_SYNC__MQTT_URL", format!("mqtt://{}", link.address()));
+        edge.start().await?;
+        stage.others.push(edge);
+        links.push(link);
+    }
+    stage.documents_arrived().await?;
+    trial.line.doing("all gateways lose the internet, their stations go on");
+    stage.house.proxy.cut();
+    links.iter().for_each(Proxy::cut);
+    trial.line.fault();
+    for (number, edge) in edges(stage).enumerate() {
+        let stations: Vec<String> = (1..=STATIONS).map(|own| station(number * STATIONS + own)).collect();
+        tell(stage, &edge.ocpp_url(), &stations, sessions, &mut trial.dice).await?;
+    }
+    let backlog = stage.backlog()?;
+
+    trial.line.doing(format!("{backlog} records come at once"));
+    let memory = Peak::of(stage.house.cloud.service().process()?.pid());
+    let (go_on, stop) = watch::channel(true);
+    let visitor = tokio::spawn(visit(stage.house.cloud.graphql(), stage.house.site.id, stop));
+    let begin = Instant::now();
+    stage.house.proxy.heal();
+    links.iter().for_each(Proxy::heal);
+    let Served { done, served } = finish(trial, stage, begin).await?;
+    go_on.send_replace(false);
+    let visits = visitor.await??;
+    let memory = memory.finish();
+
+    let mut verdict = stage.verdict(stage.rules()).await?;
+    let (first, last) = (served.percentile(0), served.percentile(100));
+    let fair = last.as_millis() <= first.as_millis() * UNFAIR || last <= NOISE;
+    let all = done.percentile(100);
+    promise(&mut verdict, all <= FINISHED, format!("the last gateway was done after {}", millis(all)));
+    promise(&mut verdict, fair, format!("one gateway took {}, another {}", millis(first), millis(last)));
+    let rate = i128::from(backlog) * 1_000 / i128::try_from(all.as_millis())?.max(1);
+    let notes = vec![
+        format!(
+            "{gateways} gateways with {backlog} records: all there after {}, {rate} a second",
+            millis(all)
+        ),
+        format!("once connected, the fastest took {}, the slowest {}", millis(first), millis(last)),
+        format!("the cloud held {} MiB at most", memory >> 20),
+    ];
+    let times = vec![
+        ("from the internet's return until a gateway was done".into(), done),
+        ("a visitor of the map meanwhile".into(), visits),
+    ];
+    Ok(Outcome { verdict, times, notes })
+}
+
+fn edges(stage: &Stage) -> impl Iterator<Item = &Edge> {
+    [&stage.house.edge].into_iter().chain(&stage.others)
+}
+
+/// How the herd was served.
+#[derive(Default)]
+struct Served {
+    /// From the link's return until a gateway was done.
+    done: Times,
+    /// The same from its own first committed batch: gateways redial at different times on purpose.
+    served: Times,
+}
+
+/// A gateway on its way.
+struct OnTheWay {
+    data: PathBuf,
+    committed: i64,
+    since: Option<Instant>,
+}
+
+/// Waits until each gateway has sent everything.
+async fn finish(trial: &Trial, stage: &Stage, begin: Instant) -> Result<Served> {
+    let mut all = Served::default();
+    let before = CloudBook::watermarks(&stage.db).await?;
+    let on_the_way = |edge: &Edge| {
+        let committed = before.committed(&EdgeBook::position(edge.data())?.epoch);
+        anyhow::Ok(OnTheWay { data: edge.data().to_owned(), committed, since: None })
+    };
+    let mut left: Vec<OnTheWay> = edges(stage).map(on_the_way).collect::<Result<_>>()?;
+    while !left.is_empty() {
+        anyhow::ensure!(begin.elapsed() < FINISHED * 2, "{} gateways are not done", left.len());
+        sleep(Duration::from_millis(20)).await;
+        let watermarks = CloudBook::watermarks(&stage.db).await?;
+        let mut still = Vec::new();
+        for mut one in left {
+            let book = EdgeBook::position(&one.data)?;
+            if one.since.is_none() && watermarks.committed(&book.epoch) > one.committed {
+                one.since = Some(Instant::now());
+            }
+            if behind(&book, &watermarks).is_empty() {
+                all.done.add(begin.elapsed());
+                all.served.add(one.since.map(|since| since.elapsed()).unwrap_or_default());
+                trial.line.round();
+            } else {
+                still.push(one);
+            }
+        }
+        left = still;
+    }
+    Ok(all)
+}
+
+/// Looks at the map, again and again.
+async fn visit(client: stack::graphql::Client, site: i64, go_on: watch::Receiver<bool>) -> Result<Times> {
+    let map = "query($input: InputFilterSiteDto!) { getFilteredSite(input: $input) { available_ids } }";
+    let input = json!({ "input": { "siteId": site, "connectorTypesSelected": ["Type 2"] } });
+    let mut times = Times::default();
+    while *go_on.borrow() {
+        let begin = Instant::now();
+        client.ask(map, input.clone()).await.context("a visitor of the map")?;
+        times.add(begin.elapsed());
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(times)
+}
