@@ -13,7 +13,7 @@ use shared::model::{CommandBody, Outcome};
 use super::bench::{Bench, MINUTE, station};
 
 /// 16 A from ten minutes ago, 10 A from now on.
-fn profile(bench: &Bench, purpose: ChargingPurpose) -> ChargingProfile {
+pub(crate) fn profile(bench: &Bench, purpose: ChargingPurpose) -> ChargingProfile {
     let period = |start_s, limit_tenths| ChargingPeriod { start_s, limit_tenths, phases: None };
     ChargingProfile {
         id: 1,

@@ -1,5 +1,6 @@
 //! How chargers come in.
 
+use firmware_sim::{Station, StationConfig, Tls};
 use shared::model::quirks::{StationQuirks, Suggestion};
 
 use super::live::{Live, PASSWORD};
@@ -68,6 +69,21 @@ async fn q09_the_plain_door_is_closed_unless_opened_and_shown_as_a_risk() {
 async fn q10_the_sites_own_root_is_there_to_be_fetched() {
     let live = Live::with(book()).await;
     assert!(live.get("/site-ca.pem").await.starts_with("-----BEGIN CERTIFICATE-----"));
+}
+
+/// Firmware that knows no elliptic curves gets a certificate of its own kind, and nothing above it.
+#[tokio::test]
+async fn q10_a_certificate_with_rsa_can_be_shown_instead() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quirks");
+    let (certificate, key) = (format!("{here}/rsa.pem"), format!("{here}/rsa.key.pem"));
+    let settings = [("EDGE_TLS__CERTIFICATE", certificate.as_str()), ("EDGE_TLS__KEY", key.as_str())];
+    let live = Live::with_settings(book(), &settings).await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = format!("wss://{}/ocpp", live.at("tls"));
+    let mut config = StationConfig::new(url, "BOOK").with_password(PASSWORD);
+    config.tls = Some(Tls::new(include_str!("rsa.pem"), None).unwrap());
+    let station = Station::connect(config);
+    station.booted(std::time::Duration::from_secs(20)).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The real agent behind real sockets, for what is about sockets.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -50,6 +50,23 @@ impl Live {
     pub(crate) async fn with_settings(quirks: StationQuirks, settings: &[(&str, &str)]) -> Live {
         let folder = TempDir::new().unwrap();
         write_stations(&folder, quirks).await;
+        Live::at_home_in(folder, settings).await
+    }
+
+    /// An agent that knows where its cloud's broker is.
+    pub(crate) async fn enrolled_at(broker: &str) -> Live {
+        let folder = TempDir::new().unwrap();
+        write_stations(&folder, StationQuirks::default()).await;
+        let identity = format!(
+            "gateway = \"{}\"\nshard = 1\nsecret = \"{}\"\nmqtt_url = \"{broker}\"\n",
+            Uuid::from_u128(1),
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([7; 32]),
+        );
+        std::fs::write(folder.path().join("identity.toml"), identity).unwrap();
+        Live::at_home_in(folder, &[]).await
+    }
+
+    async fn at_home_in(folder: TempDir, settings: &[(&str, &str)]) -> Live {
         let doors =
             ["OCPP__LISTEN", "TLS__LISTEN", "TLS__MUTUAL_LISTEN", "LOCAL__LISTEN", "FILES__TLS_LISTEN"];
         let process = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
@@ -57,7 +74,7 @@ impl Live {
             .env("EDGE_DATA_DIR", folder.path())
             .envs(doors.map(|door| (format!("EDGE_{door}"), "127.0.0.1:0")))
             .envs(settings.iter().copied())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         let file = folder.path().join("listening.json");
@@ -124,6 +141,34 @@ impl Live {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// An order of the installer's; what came of it.
+    pub(crate) fn order(
+        &self,
+        station: &str,
+        operation: &str,
+    ) -> impl Future<Output = String> + std::marker::Send + use<> {
+        let token = std::fs::read_to_string(self.folder.path().join("local-token")).unwrap();
+        let (at, body) = (self.at("local"), "{}");
+        let request = format!(
+            "POST /api/stations/{station}/{operation} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            token.trim(),
+            body.len()
+        );
+        async move {
+            let mut socket = TcpStream::connect(at).await.unwrap();
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+    }
+
+    /// The agent's log so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// What the agent tells the cloud of, once that is there.

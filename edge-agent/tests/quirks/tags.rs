@@ -1,8 +1,9 @@
 //! Tags that come back otherwise than they went.
 
 use serde_json::json;
+use shared::id::EvseNo;
 use shared::model::quirks::{LocalTag, StationQuirks, Suggestion};
-use shared::model::{AuthStatus, IdToken};
+use shared::model::{AuthStatus, CommandBody, IdToken};
 
 use super::bench::Bench;
 
@@ -15,6 +16,25 @@ fn q38_a_stop_with_a_garbled_tag_ends_its_session() {
         r#"[2,"s","StopTransaction",{{"transactionId":{transaction},"idTag":"CARDCARDCARDCARDCARD\ud812\u0001","meterStop":10,"timestamp":"{at}"}}]"#
     ));
     assert_eq!((answer[0].as_i64(), bench.ended()[0].0), (Some(3), 10));
+    bench.works();
+}
+
+/// Some echo a tag of twenty characters with what lies behind it in their memory. Ours are shorter; a card's own may not be.
+#[test]
+fn q38_a_remote_start_is_known_again_whatever_the_station_makes_of_its_tag() {
+    let mut bench = Bench::new();
+    let token = IdToken::new("TAGOFTWENTYCHARACTER");
+    let order = bench.order(CommandBody::RemoteStart { evse: Some(EvseNo(1)), token });
+    let (_, asked) = bench.answers(json!({ "status": "Accepted" }));
+    assert_eq!(asked["idTag"], "TAGOFTWENTYCHARACTER", "as it is: the station compares it with its own list");
+    let transaction = bench.start("TAGOFTWENTYCHARACTER\u{2}x", 0);
+    assert!(transaction > 0);
+    assert_eq!(bench.starts()[0].caused_by, None, "another tag is another one's");
+    bench.stop(transaction, 1_000);
+    assert_eq!(bench.ended()[0].0, 1_000);
+    let transaction = bench.start("tagoftwentycharacter ", 1_000);
+    assert_eq!(bench.starts()[1].caused_by, Some(order));
+    bench.stop(transaction, 3_000);
     bench.works();
 }
 

@@ -1,9 +1,13 @@
 //! Clocks that are wrong, and histories that are old.
 
 use serde_json::json;
+use shared::id::{EvseNo, ReservationId};
+use shared::model::charging::ChargingPurpose;
 use shared::model::finding::Oddity;
 use shared::model::quirks::{StationQuirks, Suggestion};
+use shared::model::reservation::Reservation;
 use shared::model::session::SessionFlag;
+use shared::model::{CommandBody, IdToken};
 use shared::units::Timestamp;
 
 use super::bench::{Bench, MINUTE, NOON};
@@ -46,9 +50,38 @@ fn q45_times_are_whole_seconds_in_utc() {
     bench.pass(174);
     for answer in [bench.call("Heartbeat", json!({})), bench.boot()] {
         let time = answer["currentTime"].as_str().unwrap();
-        assert!(time.ends_with('Z') && !time.contains('.') && time.len() == 20, "{time}");
+        assert!(is_plain(time), "{time}");
+    }
+    for body in with_times(&bench) {
+        bench.order(body);
+        let (action, asked) = bench.answers(json!({ "status": "Rejected" }));
+        let (text, mut times) = (asked.to_string(), 0);
+        for time in text.split('"').filter(|word| word.starts_with("2025-") && word.contains('T')) {
+            assert!(is_plain(time), "{action}: {time}");
+            times += 1;
+        }
+        assert!(times > 0, "{action}: {asked}");
     }
     bench.works();
+}
+
+/// 2025-11-22T12:00:00Z: no fraction, no offset.
+fn is_plain(time: &str) -> bool {
+    time.len() == 20 && time.ends_with('Z') && !time.contains('.')
+}
+
+/// Orders in which a time is told, not a whole second each.
+fn with_times(bench: &Bench) -> [CommandBody; 2] {
+    let reservation = Reservation {
+        id: ReservationId(1),
+        evse: EvseNo(1),
+        token: IdToken::new("CARD"),
+        group: None,
+        until: bench.now.plus_millis(MINUTE + 77),
+    };
+    let mut profile = super::charging::profile(bench, ChargingPurpose::Default);
+    profile.valid_from = Some(bench.now.plus_millis(33));
+    [CommandBody::Reserve(reservation), CommandBody::SetChargingProfile { evse: Some(EvseNo(1)), profile }]
 }
 
 #[test]
