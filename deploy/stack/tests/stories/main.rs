@@ -19,6 +19,7 @@ mod limits;
 mod offline;
 mod outages;
 mod parts;
+mod quirks;
 mod remote;
 mod repeats;
 mod replicas;
