@@ -89,6 +89,39 @@ async fn an_unreachable_gateway_lets_the_command_expire() {
     }
 }
 
+#[tokio::test]
+async fn an_end_that_comes_after_the_order_was_closed_counts_and_is_marked() {
+    let story = Story::begin("late").await;
+    let mut station = story.station("S1").await;
+    let reset = "mutation($station: ID!) { it: resetStation(chargePointId: $station, hard: false,
+                     terms: { expiresIn: 2, answerWithin: 0 }) { id } }";
+    let number = "select id::text from charge_points where charge_point_hardware_id = 'S1'";
+    let number: String = sqlx::query_scalar(number).fetch_one(&story.db).await.unwrap();
+    let ordered = story.operator.ask(reset, json!({ "station": number })).await.unwrap();
+    let call = loop {
+        let call = station.asked().await.unwrap();
+        if call.action == "Reset" {
+            break call;
+        }
+    };
+    // The station is asked, and says yes while the internet is gone; the cloud gives up waiting.
+    story.proxy.cut();
+    station.reply(&call, json!({ "status": "Accepted" })).await.unwrap();
+    let told = async || {
+        let command = "query($id: ID!) { it: command(id: $id) { state outcome late } }";
+        let id = &ordered["it"]["id"];
+        story.operator.ask(command, json!({ "id": id })).await.unwrap()["it"].take()
+    };
+    let until = async |wanted: Value| {
+        let waited =
+            wait::until("the order's end", SOON, async || (told().await == wanted).then_some(())).await;
+        assert!(waited.is_ok(), "{} instead of {wanted}", told().await);
+    };
+    until(json!({ "state": "finished", "outcome": "Expired", "late": false })).await;
+    story.proxy.heal();
+    until(json!({ "state": "finished", "outcome": "Accepted", "late": true })).await;
+}
+
 /// Asks in the background, as an app would; yields the status.
 fn ask(client: &Client, operation: &'static str, connector: i64) -> tokio::task::JoinHandle<String> {
     let client = client.clone();
