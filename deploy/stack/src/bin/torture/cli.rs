@@ -59,7 +59,10 @@ impl Arguments {
     }
 
     pub(crate) fn rows(&self) -> Vec<Row> {
-        if self.row.is_empty() { Row::all().collect() } else { self.row.clone() }
+        if !self.row.is_empty() {
+            return self.row.clone();
+        }
+        Row::all().filter(|row| self.scale() != Scale::Ci || !row.is_a_test()).collect()
     }
 
     /// The command line that plays a row of this run again.

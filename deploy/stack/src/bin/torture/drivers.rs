@@ -12,11 +12,11 @@ use crate::seed::Dice;
 use crate::stage::{Stage, station};
 
 /// A minute of charging passes in a second.
-const TEMPO: u32 = 60;
+pub(crate) const TEMPO: u32 = 60;
 /// A clock that runs faster has to start in the past, but not long before its station became the site's.
 const A_DAY: i64 = -24 * 3600 * 1000;
-/// Simulated seconds between readings.
-const METER_INTERVAL: u32 = 10;
+/// Readings in a second.
+const READINGS: u32 = 6;
 const CONNECTOR: u16 = 1;
 
 /// Stations with drivers.
@@ -29,13 +29,19 @@ pub(crate) struct Drivers {
 impl Drivers {
     /// Powers on the first `stations` of the stage.
     pub(crate) fn begin(stage: &Stage, dice: &mut Dice, stations: usize) -> Self {
+        Self::at_tempo(stage, dice, stations, TEMPO)
+    }
+
+    /// The same where so many seconds of charging pass in one: fewer for a row that lasts long.
+    pub(crate) fn at_tempo(stage: &Stage, dice: &mut Dice, stations: usize, tempo: u32) -> Self {
         let go_on = watch::Sender::new(true);
         let mut driving = JoinSet::new();
         let url = stage.house.edge.ocpp_url();
         let powered = (1..=stations).map(|number| {
             let mut config = StationConfig::new(&url, station(number));
             config.password = Some(stage.house.site.password.clone());
-            (config.time_scale, config.clock_offset, config.meter_interval) = (TEMPO, A_DAY, METER_INTERVAL);
+            (config.time_scale, config.clock_offset) = (tempo, A_DAY);
+            config.meter_interval = (tempo / READINGS).max(1);
             config.redial = (100, 500);
             config.journal = Some(stage.journal.clone());
             config.call_timeout = 10_000;

@@ -20,6 +20,8 @@ use crate::checker::{self, CloudBook, EdgeBook, Finding, Rules, Verdict};
 
 /// How long the programs may take for what they do at once on an idle machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// How often to look whether all is quiet.
+const MOST_LOOKS: usize = 40;
 /// How we are called in Postgres, so that nobody's connection but the product's is ended.
 pub(crate) const US: &str = "torture";
 
@@ -109,7 +111,7 @@ impl Stage {
 
     /// What the checker says now that all is quiet.
     pub(crate) async fn verdict(&mut self, rules: Rules) -> Result<Verdict> {
-        let (edges, cloud) = (self.edge_books()?, CloudBook::read(&self.db).await?);
+        let (edges, cloud) = self.books().await?;
         let journal = Journal::read(&self.journal_path)?;
         let mut verdict = checker::sessions(&journal, &edges, &cloud, rules);
         for edge in &edges {
@@ -123,6 +125,19 @@ impl Stage {
         }
         verdict.findings.extend(self.logs()?);
         Ok(verdict)
+    }
+
+    /// All books of one moment: again while something is on its way, which a station that left may cause.
+    async fn books(&self) -> Result<(Vec<EdgeBook>, CloudBook)> {
+        let mut looks = 0;
+        loop {
+            let (edges, cloud) = (self.edge_books()?, CloudBook::read(&self.db).await?);
+            looks += 1;
+            if looks > MOST_LOOKS || edges.iter().all(|edge| checker::behind(edge, &cloud).is_empty()) {
+                return Ok((edges, cloud));
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
     }
 
     /// What no row may do: a panic or a secret in a log.

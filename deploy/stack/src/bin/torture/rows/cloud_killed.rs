@@ -19,7 +19,7 @@ const STATIONS: usize = 6;
 const CATCH_UP: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy)]
-enum Fault {
+pub(super) enum Fault {
     /// SIGKILL, sometimes between commit and acknowledgement.
     Cloud,
     /// `pg_terminate_backend` of one connection.
@@ -70,7 +70,7 @@ fn deal(trial: &mut Trial) -> Vec<Fault> {
     faults
 }
 
-async fn commit(trial: &mut Trial, stage: &mut Stage, fault: Fault) -> Result<()> {
+pub(super) async fn commit(trial: &mut Trial, stage: &mut Stage, fault: Fault) -> Result<()> {
     match fault {
         Fault::Cloud => {
             trial.line.doing("the cloud is killed");

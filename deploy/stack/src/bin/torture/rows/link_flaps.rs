@@ -56,7 +56,7 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
     })
 }
 
-async fn spoil(trial: &mut Trial, stage: &Stage) {
+pub(super) async fn spoil(trial: &mut Trial, stage: &Stage) {
     let proxy = &stage.house.proxy;
     match trial.dice.below(5) {
         0 => {

@@ -3,13 +3,17 @@
 mod agent_killed;
 mod backlog;
 mod broker_killed;
+mod by_cargo;
 mod cloud_killed;
+mod commands;
+mod cut_off;
 mod disk_faults;
 mod herd;
 mod link_flaps;
 mod poison;
 mod power_cut;
 mod reborn;
+mod soak;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -30,6 +34,12 @@ pub(crate) enum Row {
     /// The agent is killed
     #[value(name = "F2")]
     AgentKilled,
+    /// The sync protocol in a bad world, in virtual time
+    #[value(name = "F3")]
+    Simulation,
+    /// Every way that a small world can go
+    #[value(name = "F4")]
+    Exhaustive,
     /// The broker is killed
     #[value(name = "F5")]
     BrokerKilled,
@@ -57,6 +67,18 @@ pub(crate) enum Row {
     /// The disk fails
     #[value(name = "F13")]
     DiskBroken,
+    /// Stations that repeat, forget and reorder
+    #[value(name = "F16")]
+    Histories,
+    /// No cloud while sessions begin and end, and a card is barred
+    #[value(name = "F20")]
+    CutOff,
+    /// Storms of orders
+    #[value(name = "F22")]
+    Commands,
+    /// All of it, for long
+    #[value(name = "F27")]
+    Soak,
 }
 
 /// What a row is played with.
@@ -73,11 +95,18 @@ impl Row {
         Row::value_variants().iter().copied()
     }
 
+    /// Does `cargo test` play it already, as often as every check has to?
+    pub(crate) fn is_a_test(self) -> bool {
+        matches!(self, Row::Simulation | Row::Exhaustive | Row::Histories)
+    }
+
     /// Its number in the matrix.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Row::PowerCut => "F1",
             Row::AgentKilled => "F2",
+            Row::Simulation => "F3",
+            Row::Exhaustive => "F4",
             Row::BrokerKilled => "F5",
             Row::CloudKilled => "F6",
             Row::Backlog => "F7",
@@ -87,6 +116,10 @@ impl Row {
             Row::Reborn => "F11",
             Row::DiskFull => "F12",
             Row::DiskBroken => "F13",
+            Row::Histories => "F16",
+            Row::CutOff => "F20",
+            Row::Commands => "F22",
+            Row::Soak => "F27",
         }
     }
 
@@ -95,6 +128,10 @@ impl Row {
         match self {
             Row::PowerCut => "the power goes at every operation of the agent on its files",
             Row::AgentKilled => "the agent is killed, at any moment and between commit and answer",
+            Row::Simulation => {
+                "the sync protocol: loss, repeats, reordering, crashes around every commit, in virtual time"
+            }
+            Row::Exhaustive => "the sync protocol: every way that a small world can go",
             Row::BrokerKilled => "the broker is killed and forgets everything: embedded, mosquitto",
             Row::CloudKilled => "the cloud, its connections to Postgres, and Postgres are killed",
             Row::Backlog => "seven days without internet, then everything at once",
@@ -106,6 +143,10 @@ impl Row {
             }
             Row::DiskFull => "the disk is full, at any operation",
             Row::DiskBroken => "the disk fails at any operation: reading, writing, syncing",
+            Row::Histories => "stations that repeat, forget, reorder and reconnect, in virtual time",
+            Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
+            Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
+            Row::Soak => "the link, the cloud, its database and the agent fail in turn, for long",
         }
     }
 }
@@ -123,6 +164,8 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
     match trial.row {
         Row::PowerCut => power_cut::play(trial).await,
         Row::AgentKilled => agent_killed::play(trial).await,
+        Row::Simulation => by_cargo::simulation(trial).await,
+        Row::Exhaustive => by_cargo::exhaustive(trial).await,
         Row::BrokerKilled => broker_killed::play(trial).await,
         Row::CloudKilled => cloud_killed::play(trial).await,
         Row::Backlog => backlog::play(trial).await,
@@ -132,6 +175,10 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::Reborn => reborn::play(trial).await,
         Row::DiskFull => disk_faults::full(trial).await,
         Row::DiskBroken => disk_faults::broken(trial).await,
+        Row::Histories => by_cargo::histories(trial).await,
+        Row::CutOff => cut_off::play(trial).await,
+        Row::Commands => commands::play(trial).await,
+        Row::Soak => soak::play(trial).await,
     }
 }
 
