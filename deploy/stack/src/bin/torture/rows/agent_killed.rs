@@ -23,7 +23,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
 }
 
 async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
-    let rounds = trial.scale.of(25, 120, 500);
+    let rounds = trial.scale.of(25, 100, 500);
     trial.line.of(rounds);
     let watch = Watch::over(stage);
     let drivers = Drivers::begin(stage, &mut trial.dice, STATIONS);

@@ -30,7 +30,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
 }
 
 async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
-    let sessions = trial.scale.of(35, 175, 700);
+    let sessions = trial.scale.of(35, 700, 700);
     trial.line.of(3);
     let watch = Watch::over(stage);
     stage.house.proxy.cut();

@@ -28,7 +28,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
 }
 
 fn kills(trial: &Trial) -> u64 {
-    trial.scale.of(5, 25, 100)
+    trial.scale.of(5, 15, 100)
 }
 
 async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {

@@ -11,7 +11,7 @@ use crate::outcome::Outcome;
 
 /// F3: the sync protocol in a world where everything goes wrong, in virtual time.
 pub(crate) async fn simulation(trial: &mut Trial) -> Result<Outcome> {
-    let rounds = trial.scale.of(1_000, 20_000, 100_000);
+    let rounds = trial.scale.of(1_000, 10_000, 100_000);
     let environment = ("SEEDS", rounds.to_string());
     play(trial, Plan { program: "simulation", which: &["--skip", "exhaustive"], environment, rounds }).await
 }

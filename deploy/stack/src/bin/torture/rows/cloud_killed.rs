@@ -59,8 +59,8 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
 fn deal(trial: &mut Trial) -> Vec<Fault> {
     let of = |fault, times| std::iter::repeat_n(fault, times);
     let scale = trial.scale;
-    let mut faults: Vec<Fault> = of(Fault::Cloud, scale.of(8, 60, 1_000))
-        .chain(of(Fault::Connection, scale.of(50, 200, 1_000)))
+    let mut faults: Vec<Fault> = of(Fault::Cloud, scale.of(8, 40, 1_000))
+        .chain(of(Fault::Connection, scale.of(50, 150, 1_000)))
         .chain(of(Fault::Postgres, scale.of(2, 8, 50)))
         .collect();
     for last in (1..faults.len()).rev() {

@@ -31,7 +31,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
 }
 
 async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
-    let storms = trial.scale.of(6, 40, 800);
+    let storms = trial.scale.of(6, 25, 800);
     trial.line.of(storms);
     let heard = Heard::default();
     let listening: Vec<Listener> = (1..=STATIONS).map(|number| listen(stage, number, &heard)).collect();

@@ -29,7 +29,7 @@ const UNFAIR: u128 = 3;
 const NOISE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
-    let gateways: usize = trial.scale.of(5, 8, 20);
+    let gateways: usize = trial.scale.of(5, 10, 20);
     on_stage(
         trial,
         BrokerKind::Embedded,

@@ -26,7 +26,7 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
     let prober = Prober::begin(stage, &station(STATIONS + 1)).await?;
     let drivers = Drivers::begin(stage, &mut trial.dice, STATIONS);
     drivers.accepted(SOON).await?;
-    let (rounds, longest) = trial.scale.of((12, 2_000), (60, 5_000), (240, 30_000));
+    let (rounds, longest) = trial.scale.of((10, 2_000), (25, 4_000), (240, 30_000));
     trial.line.of(rounds);
     for _ in 0..rounds {
         spoil(trial, stage).await;

@@ -12,6 +12,7 @@ mod herd;
 mod link_flaps;
 mod poison;
 mod power_cut;
+mod power_on;
 mod reborn;
 mod soak;
 
@@ -79,6 +80,9 @@ pub(crate) enum Row {
     /// All of it, for long
     #[value(name = "F27")]
     Soak,
+    /// The power comes back in any order
+    #[value(name = "F28")]
+    PowerOn,
 }
 
 /// What a row is played with.
@@ -120,6 +124,7 @@ impl Row {
             Row::CutOff => "F20",
             Row::Commands => "F22",
             Row::Soak => "F27",
+            Row::PowerOn => "F28",
         }
     }
 
@@ -147,6 +152,7 @@ impl Row {
             Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
             Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
             Row::Soak => "the link, the cloud, its database and the agent fail in turn, for long",
+            Row::PowerOn => "after a power cut agent, link, cloud and Postgres come back in any order",
         }
     }
 }
@@ -179,6 +185,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::CutOff => cut_off::play(trial).await,
         Row::Commands => commands::play(trial).await,
         Row::Soak => soak::play(trial).await,
+        Row::PowerOn => power_on::play(trial).await,
     }
 }
 

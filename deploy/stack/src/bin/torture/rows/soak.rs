@@ -24,7 +24,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
 }
 
 async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
-    let (lasts, tempo) = trial.scale.of((15, TEMPO), (150, TEMPO), (24 * 3600, 1));
+    let (lasts, tempo) = trial.scale.of((10, TEMPO), (90, TEMPO), (24 * 3600, 1));
     let lasts = Duration::from_secs(lasts);
     trial.line.of(lasts.as_secs());
     let watch = Watch::over(stage);
