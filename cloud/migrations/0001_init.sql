@@ -210,6 +210,45 @@ create table cursors (
     foreign key (gateway_id, epoch) references gateway_epochs on delete cascade
 );
 
+-- Months of a table that grows for ever are tables of their own: made ahead, and dropped as a whole. What belongs to no month
+-- that is there goes to the default one, so that nothing is refused. `keep` is null for ever. Says how many were made or dropped.
+create function keep_months(parent text, by text, ahead integer, keep integer) returns integer language plpgsql
+set search_path from current as $$
+declare
+    this_month constant timestamp := date_trunc('month', now() at time zone 'utc');
+    oldest constant timestamp := this_month - make_interval(months => keep);
+    month timestamp;
+    part text;
+    changed integer := 0;
+begin
+    perform pg_advisory_xact_lock(hashtext('keep_months ' || parent));
+    for step in -1..ahead loop
+        month := this_month + make_interval(months => step);
+        part := parent || to_char(month, '"_"YYYY"_"MM');
+        if to_regclass(part) is null and (oldest is null or month >= oldest) then
+            begin
+                execute format('create table %I partition of %I for values from (%L) to (%L)', part, parent,
+                               month at time zone 'utc', (month + interval '1 month') at time zone 'utc');
+                changed := changed + 1;
+            exception when check_violation then
+                raise warning '% has rows of % already: they stay there', parent || '_others', part;
+            end;
+        end if;
+    end loop;
+    for part in
+        select inhrelid::regclass::text from pg_inherits
+        where inhparent = parent::regclass and inhrelid::regclass::text ~ ('^' || parent || '_\d{4}_\d{2}$')
+          and to_date(right(inhrelid::regclass::text, 7), 'YYYY_MM') < oldest
+    loop
+        execute format('drop table %I', part);
+        changed := changed + 1;
+    end loop;
+    if oldest is not null then
+        execute format('delete from %I where %I < %L', parent || '_others', by, oldest at time zone 'utc');
+    end if;
+    return changed;
+end $$;
+
 -- Append-only raw facts, from which every projection below can be rebuilt.
 -- No foreign keys: they outlive what they speak of, and are the hottest insert of the system.
 create table records (
@@ -226,11 +265,20 @@ create table records (
     key          text not null,
     body         bytea not null,
     received_at  timestamptz not null default now(),
-    primary key (gateway_id, epoch, lane, seq)
+    -- That a number is there once is the cursor's work; this finds it.
+    primary key (gateway_id, epoch, lane, seq, received_at)
+) partition by range (received_at);
+create table records_others partition of records default;
+select keep_months('records', 'received_at', 3, null);
+
+-- The same fact sent again under another epoch, perhaps in another month, is the same fact.
+create table record_keys (
+    gateway_id   uuid not null,
+    key          text not null,
+    received_at  timestamptz not null default now(),
+    primary key (gateway_id, key)
 );
--- The same fact sent again under another epoch is the same fact.
-create unique index records_billing_key on records (gateway_id, key) where lane = 0;
-create index records_received on records using brin (received_at);
+create index record_keys_received on record_keys using brin (received_at);
 
 -- Records that could not be applied: parked, counted, replayable after an upgrade.
 create table quarantine (
@@ -297,7 +345,9 @@ create table meter_readings (
     voltage_mv   bigint,
     soc          smallint,
     primary key (session_id, taken_at)
-);
+) partition by range (taken_at);
+create table meter_readings_others partition of meter_readings default;
+select keep_months('meter_readings', 'taken_at', 3, null);
 
 create table bills (
     session_id         uuid primary key references sessions,

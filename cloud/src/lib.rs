@@ -93,6 +93,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(auth::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(booking::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(files::sweep(app.db.clone(), app.config.files.log_days, stop.clone()));
+    tasks.spawn(db::months::keep(app.db.clone(), app.config.retention.clone(), stop.clone()));
     tasks.spawn(watch::keep(app.db.clone(), stop.clone()));
     let http = serve_http(&app, &mut tasks, &stop).await?;
     announce(&app.config, http, embedded.as_ref().map(|embedded| embedded.gate))?;

@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use cloud::config::{DEFAULT, Log, Roles};
 use cloud::db::audit_chain::{self, Head};
+use cloud::ingest::replay::{Replayed, replay};
 use cloud::{Config, auth, db, gateways};
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +50,9 @@ enum Command {
     /// The log of what people changed.
     #[command(subcommand)]
     Audit(Audit),
+    /// Records of gateways that could not be applied.
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// Write what an external broker needs to keep gateways apart.
     BrokerAcl {
         /// Which broker.
@@ -81,6 +85,14 @@ enum Audit {
         #[arg(long)]
         head: Option<Head>,
     },
+}
+
+#[derive(Subcommand)]
+enum Quarantine {
+    /// Print those that wait: row, time, gateway, lane, number, kind, and why.
+    List,
+    /// Try all that wait once more, after an upgrade or a repair. Fails when some are left, and says why.
+    Replay,
 }
 
 #[derive(Subcommand)]
@@ -157,8 +169,33 @@ async fn execute(command: Command, config: Config) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Quarantine(wanted) => quarantine(&db::open(&config).await?, wanted).await,
         Command::BrokerAcl { broker, out } => write_broker_files(&config, &broker, &out).await,
     }
+}
+
+async fn quarantine(db: &sqlx::PgPool, wanted: Quarantine) -> anyhow::Result<()> {
+    match wanted {
+        Quarantine::List => {
+            for it in db::quarantine::waiting(db, 0, i64::MAX).await? {
+                let lane = it.origin().map_or("?", |origin| origin.lane.name());
+                let kind = it.kind.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
+                println!(
+                    "{}\t{}\t{}\t{lane} {}\tkind {kind}\t{}",
+                    it.id, it.parked_at, it.gateway_id, it.seq, it.reason
+                );
+            }
+        }
+        Quarantine::Replay => {
+            let Replayed { done, left } = replay(db).await?;
+            println!("{done} applied, {} left", left.len());
+            left.iter().for_each(|(id, reason)| println!("{id}\t{reason}"));
+            if !left.is_empty() {
+                bail!("{} records still cannot be applied; they stay where they are", left.len());
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn create_admin(config: &Config, email: &str, password_stdin: bool) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod booking;
 mod delivery;
 mod files;
 mod live;
+mod retention;
 mod roles;
 mod secret;
 mod sources;
@@ -25,6 +26,7 @@ pub use booking::Booking;
 pub use delivery::{Mail, MailTls, Sms, SmsBody, SmsFormat};
 pub use files::Files;
 pub use live::Live;
+pub use retention::Retention;
 pub use roles::Roles;
 pub use secret::Secret;
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub booking: Booking,
     /// Firmware for stations and logs from them.
     pub files: Files,
+    /// How long what grows for ever is kept.
+    pub retention: Retention,
     /// The batches that gateways send.
     pub ingest: Ingest,
     /// What is written to standard error.
@@ -147,6 +151,7 @@ impl Default for Config {
             sms: Sms::default(),
             booking: Booking::default(),
             files: Files::default(),
+            retention: Retention::default(),
             ingest: Ingest::default(),
             log: Log::default(),
         }
@@ -211,6 +216,9 @@ impl Config {
         }
         if self.ingest.workers == 0 || self.ingest.queue == 0 {
             bail!("ingest.workers and ingest.queue must be at least 1");
+        }
+        if let Some(objection) = self.retention.objection() {
+            bail!(objection);
         }
         self.auth.check(&self.http)?;
         self.api.check()?;

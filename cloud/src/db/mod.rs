@@ -25,6 +25,7 @@ pub mod local_list;
 pub mod login_code;
 pub mod map;
 pub mod member;
+pub mod months;
 pub mod pending_station;
 pub mod projection;
 pub mod quarantine;

@@ -33,6 +33,37 @@ pub struct Origin {
     pub lane: Lane,
 }
 
+/// Rows of a batch.
+macro_rules! rows {
+    () => {
+        "unnest($4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::int[], $9::uuid[], $10::bigint[],
+                $11::text[], $12::bytea[]) u (seq, kind, ver, at, clock, boot, mono, key, body)"
+    };
+}
+
+macro_rules! append {
+    () => {
+        "insert into records
+             (gateway_id, epoch, lane, seq, kind, kind_ver, occurred_at, clock, boot_id, mono_ms, key, body)
+         select $1, $2, $3, u.seq, u.kind, u.ver, to_timestamp(greatest(least(u.at, 253402300799000), 0) / 1000.0),
+                u.clock, u.boot, u.mono, u.key, u.body
+         from "
+    };
+}
+
+const APPEND: &str = concat!(append!(), rows!(), " returning seq");
+
+/// Of several records with one key the first counts.
+const APPEND_ONCE: &str = concat!(
+    "with fresh as (insert into record_keys (gateway_id, key) select $1, u.key from ",
+    rows!(),
+    " on conflict do nothing returning key) ",
+    append!(),
+    "(select distinct on (key) * from ",
+    rows!(),
+    " order by key, seq) u join fresh using (key) returning seq"
+);
+
 /// Appends records. Returns the numbers of those that were new: the same billing fact may have come under another epoch.
 pub async fn append(
     tx: &mut PgConnection,
@@ -47,29 +78,36 @@ pub async fn append(
     let monos: Vec<i64> = records.iter().map(|it| signed(it.record.header.mono_ms)).collect();
     let keys: Vec<String> = records.iter().map(|it| text(&it.record.header.key)).collect();
     let bodies: Vec<&[u8]> = records.iter().map(|it| it.record.body.as_slice()).collect();
-    let insert = "insert into records
-             (gateway_id, epoch, lane, seq, kind, kind_ver, occurred_at, clock, boot_id, mono_ms, key, body)
-         select $1, $2, $3, u.seq, u.kind, u.ver, to_timestamp(greatest(least(u.at, 253402300799000), 0) / 1000.0),
-                u.clock, u.boot, u.mono, u.key, u.body
-         from unnest($4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::int[], $9::uuid[], $10::bigint[],
-                     $11::text[], $12::bytea[]) u (seq, kind, ver, at, clock, boot, mono, key, body)
-         on conflict do nothing returning seq";
-    let inserted: Vec<i64> = sqlx::query_scalar(insert)
-        .bind(origin.gateway.0)
-        .bind(origin.epoch.0)
-        .bind(number(origin.lane))
-        .bind(seqs)
-        .bind(column(|record| record.header.kind.into()))
-        .bind(column(|record| record.header.kind_ver.into()))
-        .bind(times)
-        .bind(column(|record| clock_number(record.header.clock)))
-        .bind(boots)
-        .bind(monos)
-        .bind(keys)
-        .bind(bodies)
-        .fetch_all(tx)
-        .await?;
+    let inserted: Vec<i64> =
+        sqlx::query_scalar(if origin.lane == Lane::Billing { APPEND_ONCE } else { APPEND })
+            .bind(origin.gateway.0)
+            .bind(origin.epoch.0)
+            .bind(number(origin.lane))
+            .bind(seqs)
+            .bind(column(|record| record.header.kind.into()))
+            .bind(column(|record| record.header.kind_ver.into()))
+            .bind(times)
+            .bind(column(|record| clock_number(record.header.clock)))
+            .bind(boots)
+            .bind(monos)
+            .bind(keys)
+            .bind(bodies)
+            .fetch_all(tx)
+            .await?;
     Ok(inserted.into_iter().filter_map(|seq| u64::try_from(seq).ok()).collect())
+}
+
+/// Is there a record of this number? One that Postgres could not hold is not.
+pub async fn is_kept(tx: &mut PgConnection, origin: Origin, seq: u64) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from records where gateway_id = $1 and epoch = $2 and lane = $3 and seq = $4)",
+    )
+    .bind(origin.gateway.0)
+    .bind(origin.epoch.0)
+    .bind(number(origin.lane))
+    .bind(signed(seq))
+    .fetch_one(tx)
+    .await
 }
 
 /// Is what we have under these numbers the same? Numbers that we have not are no contradiction: they may have been the same

@@ -181,7 +181,7 @@ async fn write(tx: &mut PgConnection, origin: Origin, records: &[Numbered<'_>]) 
     Ok(done)
 }
 
-fn read(lane: Lane, one: Numbered<'_>) -> Result<Event, (&'static str, String)> {
+pub(super) fn read(lane: Lane, one: Numbered<'_>) -> Result<Event, (&'static str, String)> {
     let event = one.record.event(lane).map_err(|error| (label(&error), error.to_string()))?;
     match project::objection(&event) {
         None => Ok(event),
@@ -198,7 +198,7 @@ fn label(error: &RecordError) -> &'static str {
 }
 
 /// Writes what changed, skipping what did not. Returns sessions that were spoken of and that the gateway does not have.
-async fn project(
+pub(super) async fn project(
     tx: &mut PgConnection,
     origin: Origin,
     changes: &Changes,
@@ -310,7 +310,7 @@ fn orphaned<'a>(lane: Lane, records: &[Numbered<'a>], orphans: &HashSet<SessionI
 }
 
 /// SQLSTATE classes 22 (a value that the column cannot hold) and 23 (a constraint): the same again would fail the same.
-fn is_about_a_value(error: &sqlx::Error) -> bool {
+pub(super) fn is_about_a_value(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }

@@ -17,6 +17,7 @@ mod link;
 pub mod oddity;
 mod outbound;
 pub mod project;
+pub mod replay;
 mod replica;
 pub mod security;
 mod uplink;

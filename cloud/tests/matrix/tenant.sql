@@ -86,6 +86,7 @@ values ('{h}-0000-4000-8000-000000000022', '{h}-0000-4000-8000-000000000002', 0)
 insert into records (gateway_id, epoch, lane, seq, kind, kind_ver, occurred_at, clock, boot_id, mono_ms, key, body)
 values ('{h}-0000-4000-8000-000000000022', '{h}-0000-4000-8000-000000000002', 0, 1, 1, 1, '2026-01-01Z', 0,
         '{h}-0000-4000-8000-000000000003', 1, '{t}', '{t}');
+insert into record_keys (gateway_id, key) values ('{h}-0000-4000-8000-000000000022', '{t}');
 insert into quarantine (gateway_id, epoch, lane, seq, reason, raw)
 values ('{h}-0000-4000-8000-000000000022', '{h}-0000-4000-8000-000000000002', 0, 2, '{t}', '{t}');
 

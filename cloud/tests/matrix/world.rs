@@ -122,8 +122,8 @@ impl Side {
 
     async fn keep(&mut self) {
         let tables: Vec<String> = sqlx::query_scalar(
-            "select table_name::text from information_schema.tables
-             where table_schema = 'public' and table_type = 'BASE TABLE' order by table_name",
+            "select relname::text from pg_class
+             where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition order by relname",
         )
         .fetch_all(&self.app.db)
         .await
