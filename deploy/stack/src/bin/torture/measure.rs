@@ -56,7 +56,8 @@ pub(crate) fn size(data: &Path) -> Result<u64> {
 
 /// How fast Postgres takes the same records in by COPY, into a table of the same shape, in words.
 pub(crate) async fn copy_rate(db: &PgPool) -> Result<String> {
-    let rows: Vec<bytes::Bytes> = db.copy_out_raw("copy records to stdout").await?.try_collect().await?;
+    let rows: Vec<bytes::Bytes> =
+        db.copy_out_raw("copy (select * from records) to stdout").await?.try_collect().await?;
     sqlx::query("create table copied (like records including all)").execute(db).await?;
     let begin = Instant::now();
     let mut copy = db.copy_in_raw("copy copied from stdin").await?;
