@@ -10,7 +10,7 @@ use cloud::command::{self, NewCommand};
 use gateway::{House, T0, meanwhile, priced, record, started, station, status, stopped};
 use shared::id::{BootId, Epoch, SessionId};
 use shared::model::document::DocumentBody;
-use shared::model::event::SessionMetered;
+use shared::model::event::{MeterGap, SecurityNoticed, SessionMetered};
 use shared::model::{
     CommandBody, CommandResult, ConnectorStatus, Event as Fact, Lane, MeterReading, Outcome,
 };
@@ -72,6 +72,44 @@ async fn a_session_is_billed_once_however_often_it_is_told() {
     assert_eq!(house.count("select count(*) from records where lane = 0").await, 3);
     assert_eq!(house.count("select count(*) from quarantine").await, 0);
     assert_eq!(house.count("select count(*) from alarms where kind <> 'gateway_memory_lost'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_that_were_given_up_are_known_and_a_gateways_alarm_is_its_own() {
+    let house = House::new().await;
+    let mut gateway = house.enroll().await.connect().await;
+    gateway.hello([0; 3], [0; 3]).await;
+    let session = SessionId(Uuid::now_v7());
+    let gap = Fact::MeterGap(MeterGap {
+        session,
+        from: Timestamp(T0 + 1_000),
+        to: Timestamp(T0 + 9_000),
+        count: 7,
+        energy_first: Some(Wh(1_100)),
+        energy_last: Some(Wh(1_900)),
+    });
+    for epoch in 0..2 {
+        assert_eq!(gateway.batch(Lane::Meter, 1, vec![record(&gap, 1)]).await, 1, "epoch {epoch}");
+        gateway.epoch = Epoch(Uuid::new_v4());
+        gateway.hello([1, 1, 0], [0; 3]).await;
+    }
+    let known: Vec<(i64, Option<i64>, Option<i64>)> =
+        sqlx::query_as("select readings, energy_first_wh, energy_last_wh from meter_gaps")
+            .fetch_all(&house.db)
+            .await
+            .unwrap();
+    assert_eq!(known, [(7, Some(1_100), Some(1_900))]);
+
+    let restored = Fact::SecurityNoticed(SecurityNoticed {
+        station: None,
+        what: "database_restored".into(),
+        detail: "it was gone".into(),
+        at: Timestamp(T0),
+    });
+    assert_eq!(gateway.batch(Lane::Billing, 1, vec![record(&restored, 2)]).await, 1);
+    let alarms =
+        "select count(*) from alarms where kind = 'database_restored' and subject = gateway_id::text";
+    assert_eq!(house.count(alarms).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,8 @@ pub struct Config {
     pub files: Files,
     /// The log of what was said to stations.
     pub frames: Frames,
+    /// The database's part of the disk.
+    pub store: Store,
     /// The installer's side.
     pub local: Local,
     /// The cloud's side.
@@ -114,6 +116,18 @@ pub struct Frames {
     pub keep_per_station: u32,
     /// Megabytes of all.
     pub keep_megabytes: u32,
+}
+
+/// The database's part of the disk.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Megabytes of the database and its journal; near them, readings are thinned.
+    pub megabytes: u64,
+    /// Megabytes that are given up first when the disk is full.
+    pub ballast_megabytes: u64,
+    /// Minutes between two snapshots.
+    pub snapshot_minutes: u32,
 }
 
 /// The installer's side.
@@ -243,6 +257,7 @@ mod partial {
         tls: Tls,
         files: Files,
         frames: Frames,
+        store: Store,
         local: Local,
         sync: Sync
     });
@@ -278,6 +293,7 @@ mod partial {
         keep_hours: u32,
     });
     optional!(Frames { keep_per_station: u32, keep_megabytes: u32 });
+    optional!(Store { megabytes: u64, ballast_megabytes: u64, snapshot_minutes: u32 });
     optional!(Local { listen: String });
     optional!(Sync {
         mqtt_url: String,

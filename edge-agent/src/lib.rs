@@ -34,13 +34,14 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::model::CommandResult;
+use shared::model::event::{Event, SecurityNoticed};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
 use config::Config;
-use core::Core;
+use core::{Core, Write};
 use enroll::Identity;
 use frames::{FrameLog, Room};
 use ocpp::caps::{Caps, Pace};
@@ -50,18 +51,24 @@ use ocpp::server::Server;
 use ocpp::visitors;
 use pki::Authority;
 use site::{Links, Message, Site};
-use store::{Opened, Store};
+use store::{Budget, Damage, Opened, Stamp, Store};
 use workshop::Workshop;
 
 /// How long the last commits may take when the agent stops.
 const STOPPING: Duration = Duration::from_secs(10);
+
+/// The first snapshot comes when the stations are back.
+const FIRST_SNAPSHOT: Duration = Duration::from_mins(2);
 
 /// Runs the agent until `stop`, or until its database fails.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("creating {}", config.data_dir.display()))?;
-    let Opened { store, restored, last_committed, failed } = Store::open(&config.data_dir)?;
+    let budget =
+        Budget { megabytes: config.store.megabytes, ballast_megabytes: config.store.ballast_megabytes };
+    let Opened { store, restored, last_committed, damages, failed } =
+        Store::open_within(&config.data_dir, budget)?;
     let clock = Arc::new(Clock::new(last_committed));
     let directory = Arc::new(Directory::new(config.ocpp.max_failed_logins));
 
@@ -100,6 +107,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
+    tell_damage(&store, &clock, &damages).await?;
 
     let setting = files::Setting {
         config: &config.files,
@@ -120,6 +128,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         site: to_site.clone(),
         position: store.position(),
         store: store.clone(),
+        damages,
         frames: frames.clone(),
         online: is_online,
         metrics,
@@ -134,6 +143,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     doors.into_iter().for_each(|door| door.serve(server.clone(), stop.clone()));
     let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone(), frames };
     let uplink = tokio::spawn(uplink.run(config.clone(), store.clone()));
+    tokio::spawn(keep_snapshots(
+        store.clone(),
+        Duration::from_mins(config.store.snapshot_minutes.max(1).into()),
+    ));
     tokio::spawn(keep_tidy(store, clock, config.sync.keep_days));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -238,6 +251,37 @@ async fn serve_pages(listener: TcpListener, local: local::Local, stop: Cancellat
     let served = axum::serve(listener, pages).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the local pages stopped");
+    }
+}
+
+/// An alarm for the cloud, which keeps it until somebody has looked.
+async fn tell_damage(store: &Store, clock: &Clock, damages: &[Damage]) -> anyhow::Result<()> {
+    if damages.is_empty() {
+        return Ok(());
+    }
+    let (at, quality) = (clock.now(), clock.quality());
+    let stamp = Stamp { at, clock: quality, boot: clock.boot, mono_ms: clock.mono_ms() };
+    let notice = |damage: &Damage| {
+        let (what, detail) = (damage.what.clone(), damage.detail.clone());
+        Write::Event(Event::SecurityNoticed(SecurityNoticed { station: None, what, detail, at }))
+    };
+    store.commit(stamp, damages.iter().map(notice).collect(), Vec::new()).await?;
+    Ok(store.damage_told().await?)
+}
+
+/// A snapshot soon after the start, and then one every hour or as often as wanted.
+async fn keep_snapshots(store: Store, every: Duration) {
+    let mut wait = FIRST_SNAPSHOT.min(every);
+    loop {
+        tokio::time::sleep(wait).await;
+        match store.snapshot().await {
+            Ok(()) => metrics::counter!("edge_store_snapshots_total", "result" => "made").increment(1),
+            Err(error) => {
+                metrics::counter!("edge_store_snapshots_total", "result" => "failed").increment(1);
+                tracing::error!(error = format!("{error:#}"), "no snapshot could be made");
+            }
+        }
+        wait = every;
     }
 }
 

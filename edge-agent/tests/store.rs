@@ -103,12 +103,13 @@ async fn a_new_epoch_numbers_everything_held_anew() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_ours_is_left_alone() {
+async fn a_file_that_is_not_ours_is_put_aside_and_kept() {
     let folder = TempDir::new().unwrap();
-    let path = folder.path().join("edge.sqlite3");
-    std::fs::write(&path, b"not a database, but somebody's data, long enough to be looked at").unwrap();
-    assert!(Store::open(folder.path()).is_err());
-    assert!(std::fs::read(&path).unwrap().starts_with(b"not a database"));
+    let text = b"not a database, but somebody's data, long enough to be looked at";
+    std::fs::write(folder.path().join("edge.sqlite3"), text).unwrap();
+    let opened = open(&folder);
+    assert_eq!(opened.damages[0].what, "database_restored");
+    assert_eq!(std::fs::read(folder.path().join("quarantine/0001-edge.sqlite3")).unwrap(), text);
 }
 
 #[tokio::test]

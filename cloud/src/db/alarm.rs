@@ -18,7 +18,7 @@ pub struct Alarm {
     pub detail: Value,
 }
 
-/// Raises it.
+/// Raises it. What is about nothing smaller is about its gateway.
 pub async fn raise(
     tx: &mut PgConnection,
     gateway: Option<GatewayId>,
@@ -31,7 +31,10 @@ pub async fn raise(
          set detail = excluded.detail, count = alarms.count + 1, raised_at = now(), acknowledged_at = null",
     )
     .bind(text(&alarm.kind))
-    .bind(text(&alarm.subject))
+    .bind(match gateway {
+        Some(gateway) if alarm.subject.is_empty() => gateway.to_string(),
+        Some(_) | None => text(&alarm.subject),
+    })
     .bind(gateway.map(|id| id.0))
     .bind(site_id)
     .bind(Json(&alarm.detail))

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use shared::id::SessionId;
 use shared::model::event::{
-    DocumentApplied, PresenceChanged, SessionMetered, SessionPriced, StationBooted, StatusChanged,
+    DocumentApplied, MeterGap, PresenceChanged, SessionMetered, SessionPriced, StationBooted, StatusChanged,
 };
 use shared::model::{SessionStarted, SessionStopped};
 use shared::units::Timestamp;
@@ -172,6 +172,27 @@ pub async fn readings(
     .bind(column(readings, |it| it.reading.current.map(|current| current.0)))
     .bind(column(readings, |it| it.reading.voltage.map(|voltage| voltage.0)))
     .bind(column(readings, |it| it.reading.soc.map(|soc| i16::from(soc.0))))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Where readings were given up, but none of another gateway's sessions.
+pub async fn gaps(tx: &mut PgConnection, origin: Origin, gaps: &[MeterGap]) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into meter_gaps (session_id, from_at, to_at, readings, energy_first_wh, energy_last_wh)
+         select u.* from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[])
+                         u (session, from_at, to_at, readings, first, last)
+         where not exists (select from sessions s where s.id = u.session and s.gateway_id <> $1)
+         on conflict do nothing",
+    )
+    .bind(origin.gateway.0)
+    .bind(column(gaps, |it| it.session.0))
+    .bind(column(gaps, |it| time(it.from)))
+    .bind(column(gaps, |it| time(it.to)))
+    .bind(column(gaps, |it| i64::from(it.count)))
+    .bind(column(gaps, |it| it.energy_first.map(|wh| wh.0)))
+    .bind(column(gaps, |it| it.energy_last.map(|wh| wh.0)))
     .execute(tx)
     .await?;
     Ok(())

@@ -207,15 +207,27 @@ pub(super) async fn project(
     let mut orphans = HashSet::new();
     match origin.lane {
         Lane::Billing => orphans.extend(project_billing(tx, origin, changes, hint).await?),
-        Lane::Meter if !changes.readings.is_empty() => {
-            projection::readings(tx, origin, &changes.readings).await?;
-            projection::progress(tx, origin, &changes.progress).await?;
-            hint.sessions.extend(changes.progress.keys().map(|id| id.0));
-        }
-        Lane::Meter => {}
+        Lane::Meter => project_meter(tx, origin, changes, hint).await?,
         Lane::Status => project_status(tx, origin, changes, hint).await?,
     }
     Ok(orphans)
+}
+
+async fn project_meter(
+    tx: &mut PgConnection,
+    origin: Origin,
+    changes: &Changes,
+    hint: &mut Hint,
+) -> sqlx::Result<()> {
+    if !changes.readings.is_empty() {
+        projection::readings(tx, origin, &changes.readings).await?;
+        projection::progress(tx, origin, &changes.progress).await?;
+        hint.sessions.extend(changes.progress.keys().map(|id| id.0));
+    }
+    if !changes.gaps.is_empty() {
+        projection::gaps(tx, origin, &changes.gaps).await?;
+    }
+    Ok(())
 }
 
 async fn project_billing(

@@ -10,8 +10,8 @@ use std::collections::btree_map::Entry;
 use serde_json::json;
 use shared::id::{EvseNo, SessionId, StationId};
 use shared::model::event::{
-    DocumentApplied, LocalCommandFinished, PresenceChanged, SecurityNoticed, SessionMetered, SessionPriced,
-    StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
+    DocumentApplied, LocalCommandFinished, MeterGap, PresenceChanged, SecurityNoticed, SessionMetered,
+    SessionPriced, StationBooted, StatusChanged, StopUnmatched, UnknownCardSeen,
 };
 use shared::model::file::LogReceived;
 use shared::model::{
@@ -43,6 +43,8 @@ pub struct Changes {
     pub alarms: Vec<Alarm>,
     /// Every reading.
     pub readings: Vec<SessionMetered>,
+    /// Readings that were given up.
+    pub gaps: Vec<MeterGap>,
     /// What the readings add up to, by session.
     pub progress: BTreeMap<SessionId, Progress>,
     /// The newest status, by connector.
@@ -108,8 +110,9 @@ impl Changes {
             Event::LogReceived(received) => self.logs.push(received),
             Event::LocalListChanged(list) => self.local_lists.push(list),
             Event::LocalCommandFinished(ended) => self.local_commands.push(*ended),
+            Event::MeterGap(gap) => self.gaps.push(gap),
             // Kept as records; no table shows them.
-            Event::AuthorisationDecided(_) | Event::MeterGap(_) => {}
+            Event::AuthorisationDecided(_) => {}
             Event::StationKnocked(it) => newest(&mut self.life.knocks, it.station.clone(), it, |it| it.at),
             Event::StationPending(it) => newest(&mut self.life.pending, it.station.clone(), it, |it| it.at),
             Event::StationAdopted(it) => self.life.adopted.push(it),

@@ -1,5 +1,6 @@
 //! What comes out of the core: what to commit, what to send then, and what stations are asked for.
 
+use serde::{Deserialize, Serialize};
 use shared::id::{CommandId, EvseNo, ReservationId, StationId, StationTxRef};
 use shared::model::charging::ChargingProfile;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told};
@@ -128,9 +129,10 @@ impl Effects {
 }
 
 /// A change to commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Write {
-    /// A fact for the outbox.
+    /// A fact for the outbox; where writes are kept as text it stands beside them, as it travels.
+    #[serde(skip)]
     Event(Event),
     /// A session as it now stands.
     Session(Box<RunningSession>),

@@ -14,6 +14,7 @@ pub mod operation;
 mod orders;
 mod page;
 mod snapshot;
+mod storage;
 pub mod token;
 
 use std::collections::BTreeMap;
@@ -38,10 +39,11 @@ use crate::files::Images;
 use crate::frames::FrameLog;
 use crate::ocpp::credentials::Directory;
 use crate::site::Message;
-use crate::store::{Position, Store};
+use crate::store::{Damage, Position, Store};
 
 pub use guard::Guard;
 pub use snapshot::{ConnectorView, ReservationView, SessionView, Snapshot, StationView};
+use storage::Storage;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -50,6 +52,8 @@ pub struct Local {
     pub site: mpsc::Sender<Message>,
     /// The database.
     pub store: Store,
+    /// What happened to the database when this process opened it.
+    pub damages: Vec<Damage>,
     /// What was said to stations.
     pub frames: FrameLog,
     /// The lanes.
@@ -74,6 +78,7 @@ pub struct Local {
 struct SiteState {
     online: bool,
     lanes: BTreeMap<&'static str, LaneView>,
+    storage: Storage,
     #[serde(flatten)]
     site: Snapshot,
 }
@@ -133,6 +138,7 @@ async fn state(State(local): State<Local>) -> Result<Json<SiteState>, StatusCode
     Ok(Json(SiteState {
         online: *local.online.borrow(),
         lanes: Lane::ALL.into_iter().map(lane).collect(),
+        storage: Storage::of(&local),
         site,
     }))
 }

@@ -3,13 +3,36 @@
 //! WAL with `synchronous=FULL`: a commit that returned survives a power cut. The writer drains what has piled up while
 //! the last commit ran into the next one, so the number of commits adapts to the disk (group commit). A failed commit is
 //! fatal by design: the process ends, systemd starts it again, and what was not committed was not answered either.
+//!
+//! ```text
+//! edge.sqlite3         the database
+//! journal/             what money hangs on, once more (journal)
+//! snapshots/           whole copies, made every hour (snapshot)
+//! quarantine/          damaged databases that were put aside (ladder)
+//! ballast              given up first when the disk is full (room)
+//! ```
 
+mod apply;
+mod durable;
 mod findings;
+mod gaps;
+mod journal;
+mod ladder;
+mod meta;
 mod outbox;
+mod position;
+mod quarantine;
+mod replay;
 mod restore;
+mod retain;
+mod room;
 mod schema;
 mod security;
 mod settings;
+mod snapshot;
+mod sum;
+mod thin;
+mod trouble;
 mod writer;
 
 use std::path::Path;
@@ -26,7 +49,15 @@ use shared::units::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{Recall, Restored, RunningSession, Write};
+use journal::Journal;
+use ladder::Paths;
+use room::Room;
 use shared::id::BootId;
+use trouble::is_full;
+use writer::Writer;
+
+pub use ladder::Damage;
+pub use room::{Budget, Level, Usage};
 
 /// Jobs that may wait for the writer. When full, the site waits, then the stations' sockets do.
 const QUEUE: usize = 64;
@@ -42,6 +73,8 @@ pub struct Position {
     pub heads: PerLane,
     /// The last one that the cloud has committed, by lane.
     pub acked: PerLane,
+    /// Nothing above was ever given to the network, by lane.
+    pub sent: PerLane,
 }
 
 /// When and where a commit's facts were recorded.
@@ -72,6 +105,8 @@ pub struct Store {
     jobs: mpsc::Sender<Job>,
     reader: Arc<Mutex<Connection>>,
     position: watch::Receiver<Position>,
+    usage: watch::Receiver<Usage>,
+    paths: Arc<Paths>,
 }
 
 enum Job {
@@ -79,6 +114,10 @@ enum Job {
     Acked { lane: Lane, watermark: u64 },
     NewEpoch { done: oneshot::Sender<()> },
     Retain { billing_since: Timestamp, done: oneshot::Sender<()> },
+    Reserve { lane: Lane, up_to: u64, done: oneshot::Sender<()> },
+    Rotate { done: oneshot::Sender<u64> },
+    Covered { segment: u64 },
+    DamageTold,
 }
 
 /// The writer is gone: its commit failed, the process is about to end.
@@ -94,29 +133,47 @@ pub struct Opened {
     pub restored: Restored,
     /// The time of the last commit.
     pub last_committed: Option<Timestamp>,
+    /// What happened to the database and has not been told: see [`Store::damage_told`].
+    pub damages: Vec<Damage>,
     /// Ends with an error when a commit failed.
     pub failed: oneshot::Receiver<anyhow::Error>,
 }
 
 impl Store {
-    /// Opens or creates the database in a folder, checks it, brings its schema up to date and starts the writer.
+    /// Opens or creates the database in a folder, with the usual budget.
     pub fn open(folder: &Path) -> anyhow::Result<Opened> {
-        let path = folder.join("edge.sqlite3");
-        let opening = || format!("opening {}", path.display());
-        let mut writer = schema::open(&path).with_context(opening)?;
-        let reader = schema::open_reader(&path).with_context(opening)?;
-        let restored = restore::restore(&reader).with_context(|| format!("reading {}", path.display()))?;
+        Store::open_within(folder, Budget::default())
+    }
+
+    /// Opens or creates the database in a folder, mends it if it must, brings its schema up to date and starts the writer.
+    pub fn open_within(folder: &Path, budget: Budget) -> anyhow::Result<Opened> {
+        let (paths, room) = (Paths::of(folder), Room::new(folder, budget));
+        let opening = || format!("opening {}", paths.database.display());
+        let mut db = loop {
+            match ladder::open(&paths) {
+                Err(error) if is_full(&error) && room.relieve()? => {}
+                other => break other.with_context(opening)?,
+            }
+        };
+        let reader = schema::open_reader(&paths.database).with_context(opening)?;
+        let restored =
+            restore::restore(&reader).with_context(|| format!("reading {}", paths.database.display()))?;
         let last_committed = restore::last_committed(&reader)?;
-        let (watch_position, position) = watch::channel(writer::ensure_position(&mut writer)?);
+        let damages = ladder::damages(&reader)?;
+        let (publish, position) = watch::channel(position::ensure_position(&mut db)?);
+        let last_frame = ladder::last_frame(&db)?.max(journal::last_number(&paths.journal)?);
+        let journal = Journal::begin(&paths.journal, last_frame).context("beginning the journal")?;
+        let (tell, usage) = watch::channel(room.usage(&db, journal.bytes(), Level::Enough)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (report, failed) = oneshot::channel();
         std::thread::Builder::new().name("store".into()).spawn(move || {
-            if let Err(error) = writer::Writer::new(writer, watch_position).run(queue) {
+            if let Err(error) = Writer::new(db, journal, room, publish, tell).run(queue) {
                 let _ = report.send(error);
             }
         })?;
-        let store = Store { jobs, reader: Arc::new(Mutex::new(reader)), position };
-        Ok(Opened { store, restored, last_committed, failed })
+        let reader = Arc::new(Mutex::new(reader));
+        let store = Store { jobs, reader, position, usage, paths: Arc::new(paths) };
+        Ok(Opened { store, restored, last_committed, damages, failed })
     }
 
     /// Commits writes and returns once they are on the disk.
@@ -148,6 +205,43 @@ impl Store {
         let (done, finished) = oneshot::channel();
         self.send(Job::Retain { billing_since, done }).await?;
         finished.await.map_err(|_| StoreFailed)
+    }
+
+    /// Call before a lane's records up to `up_to` are given to the network: they are not put together any more.
+    pub async fn reserve(&self, lane: Lane, up_to: u64) -> Result<(), StoreFailed> {
+        if self.position.borrow().sent[lane.index()] >= up_to {
+            return Ok(());
+        }
+        let (done, reserved) = oneshot::channel();
+        self.send(Job::Reserve { lane, up_to, done }).await?;
+        reserved.await.map_err(|_| StoreFailed)
+    }
+
+    /// What happened to the database stands in the billing lane now.
+    pub async fn damage_told(&self) -> Result<(), StoreFailed> {
+        self.send(Job::DamageTold).await
+    }
+
+    /// Makes a snapshot, while everything goes on.
+    pub async fn snapshot(&self) -> anyhow::Result<()> {
+        let (done, rotated) = oneshot::channel();
+        self.send(Job::Rotate { done }).await?;
+        let segment = rotated.await.context("the journal's next segment")?;
+        let (paths, (done, made)) = (self.paths.clone(), oneshot::channel());
+        // A thread of its own: nobody who wants to stop waits for a copy.
+        std::thread::Builder::new().name("snapshot".into()).spawn(move || {
+            let _ = done.send(snapshot::take(&paths.database, &paths.snapshots, segment));
+        })?;
+        made.await.context("the snapshot's thread")??;
+        if let Some((oldest, _)) = snapshot::list(&self.paths.snapshots)?.pop() {
+            self.send(Job::Covered { segment: oldest }).await?;
+        }
+        Ok(())
+    }
+
+    /// What the store takes of the disk.
+    pub fn usage(&self) -> watch::Receiver<Usage> {
+        self.usage.clone()
     }
 
     /// Epoch, heads and watermarks as of the last commit.

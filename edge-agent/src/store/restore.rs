@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shared::sync::Document;
 use shared::units::Timestamp;
 
-use super::writer::{DECIDED_HERE, get_meta};
+use super::meta::{DECIDED_HERE, get_meta};
 use super::{findings, security, settings};
 use crate::core::{DecidedHere, Errand, Held, HeldList, Recall, Restored, RunningSession, StoredCommand};
 

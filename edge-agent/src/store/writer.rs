@@ -1,40 +1,62 @@
 //! The one thread that writes.
 
 use anyhow::Context;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use shared::id::Epoch;
-use shared::model::{Event, Lane};
-use shared::sync::v1::PerLane;
-use shared::units::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
+use rusqlite::{Connection, Transaction, params};
+use shared::model::Lane;
+use tokio::sync::{mpsc, watch};
 
-use super::outbox::{self, lane_number, signed};
-use super::{Job, Position, Stamp, findings, security, settings};
-use crate::core::{RunningSession, Write};
-
-/// Where `meta` has what the installer decided.
-pub(super) const DECIDED_HERE: &str = "decided_here";
+use super::apply::Commit;
+use super::journal::{Entry, Journal};
+use super::meta::{DAMAGE, JOURNAL, LAST_COMMITTED, clear_meta, set_meta};
+use super::room::{Level, Room, Usage};
+use super::thin::Pass;
+use super::trouble::is_full;
+use super::{Job, Position, Stamp, gaps, position, retain};
 
 /// Jobs in one transaction at most.
 const GROUP: usize = 64;
+/// Commits between two looks at the room.
+const LOOK_EVERY: u32 = 32;
+/// Numbers that are reserved at once for being sent, so that it costs a commit now and then only.
+const RESERVE: u64 = 1024;
 
 pub(super) struct Writer {
-    db: Connection,
+    pub(super) db: Connection,
+    pub(super) journal: Journal,
+    pub(super) room: Room,
+    pub(super) publish: watch::Sender<Position>,
+    pub(super) tell: watch::Sender<Usage>,
+    /// The segments of the journal that ended, and where the billing lane was then.
+    pub(super) ended: Vec<(u64, Position)>,
+    state: State,
+}
+
+/// What a commit changes in memory, once it is done.
+#[derive(Clone)]
+struct State {
     position: Position,
-    publish: watch::Sender<Position>,
     /// Makes the keys of facts that have none of their own unique within this process.
     count: u64,
+    /// The last commit's.
+    stamp: Option<Stamp>,
 }
 
 impl Writer {
-    pub(super) fn new(db: Connection, publish: watch::Sender<Position>) -> Self {
+    pub(super) fn new(
+        db: Connection,
+        journal: Journal,
+        room: Room,
+        publish: watch::Sender<Position>,
+        tell: watch::Sender<Usage>,
+    ) -> Self {
         let position = publish.borrow().clone();
-        Writer { db, position, publish, count: 0 }
+        let ended = vec![(journal.segment(), position.clone())];
+        Writer { db, journal, room, publish, tell, ended, state: State { position, count: 0, stamp: None } }
     }
 
     /// Runs until every handle is gone or a commit fails.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> anyhow::Result<()> {
+        let mut keeper = Keeper::default();
         while let Some(first) = jobs.blocking_recv() {
             let mut group = vec![first];
             while group.len() < GROUP
@@ -42,253 +64,213 @@ impl Writer {
             {
                 group.push(job);
             }
-            let waiting = self.commit(group).context("committing to the database")?;
+            self.commit(&group).context("committing to the database")?;
             fault_after_commit();
-            self.publish.send_replace(self.position.clone());
-            for done in waiting {
-                let _ = done.send(());
-            }
+            self.publish.send_replace(self.state.position.clone());
+            group.into_iter().for_each(|job| self.answer(job));
+            keeper.look_after(&mut self).context("making room in the database")?;
         }
         self.db.execute_batch("pragma wal_checkpoint(truncate)").context("closing the database")?;
         Ok(())
     }
 
-    fn commit(&mut self, group: Vec<Job>) -> anyhow::Result<Vec<oneshot::Sender<()>>> {
+    /// Commits; on a full disk room is made as long as there is something to give.
+    fn commit(&mut self, group: &[Job]) -> anyhow::Result<()> {
+        loop {
+            let error = match self.try_commit(group) {
+                Ok(state) => {
+                    self.state = state;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if !is_full(&error) || !self.room.relieve()? {
+                return Err(error);
+            }
+            self.tell.send_modify(|usage| (usage.level, usage.ballast) = (Level::Scarce, false));
+            self.journal.take_back()?;
+        }
+    }
+
+    fn try_commit(&mut self, group: &[Job]) -> anyhow::Result<State> {
+        let mut state = self.state.clone();
+        let mut entries = Vec::new();
+        self.journal.settle();
         let transaction = self.db.transaction()?;
-        let mut waiting = Vec::with_capacity(group.len());
-        let mut position = self.position.clone();
+        let mut commit = Commit {
+            db: &transaction,
+            position: &mut state.position,
+            count: &mut state.count,
+            entries: &mut entries,
+            without_samples: self.tell.borrow().level == Level::Scarce,
+        };
         for job in group {
-            match job {
-                Job::Commit { stamp, writes, raw, done } => {
-                    for write in writes {
-                        apply(&transaction, &mut position, &mut self.count, &stamp, write)?;
-                    }
-                    for raw in raw {
-                        transaction
-                            .prepare_cached("insert into raw_messages (received_at, station, message) values (?1, ?2, ?3)")?
-                            .execute(params![stamp.at.0, raw.station.as_str(), raw.text])?;
-                    }
-                    set_meta(&transaction, "last_committed", &stamp.at.0.to_string())?;
-                    waiting.push(done);
+            if let Job::Commit { stamp, .. } = job {
+                state.stamp = Some(*stamp);
+            }
+            carry_out(&mut commit, job)?;
+        }
+        position::save_lanes(&transaction, &self.state.position, &state.position)?;
+        write_ahead(&mut self.journal, &transaction, &entries)?;
+        transaction.commit()?;
+        Ok(state)
+    }
+
+    fn answer(&mut self, job: Job) {
+        match job {
+            Job::Commit { done, .. }
+            | Job::NewEpoch { done }
+            | Job::Reserve { done, .. }
+            | Job::Retain { done, .. } => drop(done.send(())),
+            Job::Rotate { done } => match self.journal.rotate() {
+                Ok(segment) => {
+                    self.ended.push((segment, self.state.position.clone()));
+                    let _ = done.send(segment);
                 }
-                Job::Acked { lane, watermark } => acked(&transaction, &mut position, lane, watermark)?,
-                Job::NewEpoch { done } => {
-                    begin_epoch(&transaction, &mut position)?;
-                    waiting.push(done);
-                }
-                Job::Retain { billing_since, done } => {
-                    retain(&transaction, &position, billing_since)?;
-                    waiting.push(done);
-                }
+                Err(error) => tracing::error!(%error, "beginning the next segment of the journal failed"),
+            },
+            Job::Covered { segment } => self.forget_before(segment),
+            Job::Acked { .. } | Job::DamageTold => {}
+        }
+    }
+
+    /// The snapshots cover what lies before `segment`. It goes as far as the cloud has the billing records of its time, too:
+    /// until then there are three places that hold them.
+    fn forget_before(&mut self, segment: u64) {
+        let now = &self.state.position;
+        let place = Lane::Billing.index();
+        let has = |then: &Position| {
+            let wanted = if then.epoch == now.epoch { then.heads[place] } else { now.heads[place] };
+            now.acked[place] >= wanted
+        };
+        let ended = self.ended.iter().filter(|(next, then)| *next <= segment && has(then));
+        let Some(next) = ended.map(|(next, _)| *next).max() else { return };
+        self.ended.retain(|(kept, _)| *kept > next);
+        if let Err(error) = self.journal.forget_before(next) {
+            tracing::error!(%error, "deleting old segments of the journal failed");
+        }
+    }
+}
+
+/// Looks at the room from time to time, and thins while it is short.
+#[derive(Default)]
+struct Keeper {
+    commits: u32,
+    meter: Pass,
+    status: Pass,
+}
+
+impl Keeper {
+    fn look_after(&mut self, writer: &mut Writer) -> anyhow::Result<()> {
+        let before = *writer.tell.borrow();
+        if self.commits.is_multiple_of(LOOK_EVERY) {
+            let usage = writer.room.usage(&writer.db, writer.journal.bytes(), before.level)?;
+            if usage.level < Level::Scarce {
+                writer.end_gaps()?;
+            }
+            if usage.level == Level::Enough
+                && let Err(error) = writer.room.fill_ballast()
+            {
+                tracing::warn!(%error, "the ballast could not be put there");
+            }
+            usage.show();
+            writer.tell.send_replace(usage);
+        }
+        self.commits = self.commits.wrapping_add(1);
+        let thinned = match before.level {
+            Level::Enough => Ok(()),
+            Level::Short => writer.thin(Lane::Meter, &mut self.meter),
+            Level::Scarce => writer
+                .thin(Lane::Meter, &mut self.meter)
+                .and_then(|()| writer.thin(Lane::Status, &mut self.status)),
+        };
+        // Giving up needs room, too; the next commit makes some.
+        thinned.or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
+    }
+}
+
+impl Writer {
+    fn thin(&mut self, lane: Lane, pass: &mut Pass) -> anyhow::Result<()> {
+        let transaction = self.db.transaction()?;
+        let mut position = self.state.position.clone();
+        let gone = pass.step(&transaction, &mut position, lane)?;
+        if gone > 0 {
+            position::save_lanes(&transaction, &self.state.position, &position)?;
+            transaction.commit()?;
+            metrics::counter!("edge_store_given_up_total", "lane" => lane.name()).increment(gone);
+            self.moved(position);
+        }
+        Ok(())
+    }
+
+    /// There is room again: what was not kept is told.
+    fn end_gaps(&mut self) -> anyhow::Result<()> {
+        let (Some(stamp), sessions) = (self.state.stamp, gaps::sessions(&self.db)?) else { return Ok(()) };
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state.clone();
+        let transaction = self.db.transaction()?;
+        let mut commit = Commit {
+            db: &transaction,
+            position: &mut state.position,
+            count: &mut state.count,
+            entries: &mut Vec::new(),
+            without_samples: false,
+        };
+        for session in sessions {
+            commit.end_gap(&stamp, session)?;
+        }
+        position::save_lanes(&transaction, &self.state.position, &state.position)?;
+        transaction.commit()?;
+        self.state.count = state.count;
+        self.moved(state.position);
+        Ok(())
+    }
+
+    fn moved(&mut self, position: Position) {
+        self.state.position = position;
+        self.publish.send_replace(self.state.position.clone());
+    }
+}
+
+/// What a job does to the rows.
+fn carry_out(commit: &mut Commit<'_>, job: &Job) -> anyhow::Result<()> {
+    match job {
+        Job::Commit { stamp, writes, raw, .. } => {
+            commit.writes(stamp, writes)?;
+            for raw in raw {
+                commit
+                    .db
+                    .prepare_cached(
+                        "insert into raw_messages (received_at, station, message) values (?1, ?2, ?3)",
+                    )?
+                    .execute(params![stamp.at.0, raw.station.as_str(), raw.text])?;
+            }
+            set_meta(commit.db, LAST_COMMITTED, &stamp.at.0.to_string())?;
+        }
+        Job::Acked { lane, watermark } => position::acked(commit.db, commit.position, *lane, *watermark)?,
+        Job::Reserve { lane, up_to, .. } => {
+            let sent = &mut commit.position.sent[lane.index()];
+            if *up_to > *sent {
+                *sent = up_to + RESERVE;
             }
         }
-        save_lanes(&transaction, &self.position, &position)?;
-        transaction.commit()?;
-        self.position = position;
-        Ok(waiting)
-    }
-}
-
-fn apply(
-    db: &Transaction<'_>,
-    position: &mut Position,
-    count: &mut u64,
-    stamp: &Stamp,
-    write: Write,
-) -> anyhow::Result<()> {
-    match write {
-        Write::Event(event) => append(db, position, count, stamp, &event)?,
-        Write::Session(running) => upsert_session(db, &running)?,
-        Write::Command { command, result } => {
-            let result = result.map(|result| serde_json::to_string(&result)).transpose()?;
-            db.prepare_cached(
-                "insert into commands (id, received_at, command, result) values (?1, ?2, ?3, ?4)
-                 on conflict (id) do update set command = excluded.command, result = excluded.result, waiting = 0",
-            )?
-            .execute(params![
-                command.id.0.as_bytes(),
-                stamp.at.0,
-                serde_json::to_string(&command)?,
-                result
-            ])?;
-        }
-        Write::CommandWaits(command) => {
-            db.prepare_cached(
-                "insert into commands (id, received_at, command, waiting) values (?1, ?2, ?3, 1)
-                 on conflict (id) do nothing",
-            )?
-            .execute(params![
-                command.id.0.as_bytes(),
-                stamp.at.0,
-                serde_json::to_string(&command)?
-            ])?;
-        }
-        Write::LocalList(list) => {
-            db.prepare_cached("insert or replace into local_lists (station, state) values (?1, ?2)")?
-                .execute(params![list.station.as_str(), serde_json::to_string(&list)?])?;
-        }
-        Write::Document(document) => {
-            db.prepare_cached("insert or replace into documents (name, version, body) values (?1, ?2, ?3)")?
-                .execute(params![
-                    &document.body.name(),
-                    signed(document.version),
-                    postcard::to_stdvec(&document.body)?
-                ])?;
-        }
-        Write::TxRefFloor(floor) => set_meta(db, "tx_ref_floor", &floor.to_string())?,
-        Write::Reservation(held) => {
-            db.prepare_cached("insert or replace into reservations (id, state) values (?1, ?2)")?
-                .execute(params![held.reservation.id.0, serde_json::to_string(&held)?])?;
-        }
-        Write::ReservationGone(id) => {
-            db.prepare_cached("delete from reservations where id = ?1")?.execute([id.0])?;
-        }
-        Write::Errand(errand) => {
-            db.prepare_cached("insert or replace into errands (command, state) values (?1, ?2)")?
-                .execute(params![errand.command.0.as_bytes(), serde_json::to_string(&errand)?])?;
-        }
-        Write::ErrandGone(command) => {
-            db.prepare_cached("delete from errands where command = ?1")?.execute([command.0.as_bytes()])?;
-        }
-        Write::DecidedHere(decided) => set_meta(db, DECIDED_HERE, &serde_json::to_string(&decided)?)?,
-        Write::Settings(read) => settings::keep(db, &read)?,
-        Write::SettingsMemory(station, memory) => settings::remember(db, &station, &memory)?,
-        Write::SecurityMemory(station, memory) => security::remember(db, &station, &memory)?,
-        Write::Finding(finding) => findings::keep(db, &finding)?,
-        Write::Suggested(suggested) => findings::suggested(db, &suggested)?,
+        Job::NewEpoch { .. } => position::begin_epoch(commit.db, commit.position)?,
+        Job::Retain { billing_since, .. } => retain::retain(commit.db, commit.position, *billing_since)?,
+        Job::DamageTold => clear_meta(commit.db, DAMAGE)?,
+        Job::Rotate { .. } | Job::Covered { .. } => {}
     }
     Ok(())
 }
 
-fn append(
-    db: &Transaction<'_>,
-    position: &mut Position,
-    count: &mut u64,
-    stamp: &Stamp,
-    event: &Event,
-) -> rusqlite::Result<()> {
-    let head = &mut position.heads[event.lane().index()];
-    *head += 1;
-    *count += 1;
-    outbox::append(db, stamp, *head, &event.key(stamp.boot, *count), event)
-}
-
-fn upsert_session(db: &Transaction<'_>, running: &RunningSession) -> anyhow::Result<()> {
-    let start = &running.session.start;
-    db.prepare_cached(
-        "insert into sessions (id, station, tx_ref, start_key, open, started_at, energy_wh, state)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         on conflict (id) do update set open = excluded.open, energy_wh = excluded.energy_wh, state = excluded.state",
-    )?
-    .execute(params![
-        start.session.0.as_bytes(),
-        start.station.as_str(),
-        start.tx_ref.0,
-        running.start_key.as_ref().map(|key| &key.0),
-        running.session.is_open(),
-        start.at.0,
-        running.session.energy.0,
-        serde_json::to_string(running)?,
-    ])?;
-    Ok(())
-}
-
-/// A watermark never falls, and never passes the head.
-fn acked(db: &Transaction<'_>, position: &mut Position, lane: Lane, watermark: u64) -> rusqlite::Result<()> {
-    let place = lane.index();
-    let watermark = watermark.min(position.heads[place]);
-    if watermark <= position.acked[place] {
-        return Ok(());
-    }
-    position.acked[place] = watermark;
-    match lane {
-        Lane::Billing => Ok(()), // kept for a disaster until the retention job takes them
-        Lane::Meter | Lane::Status => outbox::delete_acked(db, lane, watermark, None),
-    }
-}
-
-/// Everything still held is numbered anew: what the cloud has already is known by its business key.
-fn begin_epoch(db: &Transaction<'_>, position: &mut Position) -> anyhow::Result<()> {
-    let parent = (position.epoch, position.heads);
-    let mut heads = PerLane::default();
-    for lane in Lane::ALL {
-        heads[lane.index()] = outbox::renumber(db, lane)?;
-    }
-    *position =
-        Position { epoch: Epoch(Uuid::new_v4()), parent: Some(parent), heads, acked: PerLane::default() };
-    save_epoch(db, position)
-}
-
-fn retain(db: &Transaction<'_>, position: &Position, since: Timestamp) -> rusqlite::Result<()> {
-    outbox::delete_acked(db, Lane::Billing, position.acked[Lane::Billing.index()], Some(since))?;
-    db.execute("delete from sessions where open = 0 and started_at < ?1", [since.0])?;
-    db.execute("delete from raw_messages where received_at < ?1", [since.0])?;
-    db.execute("delete from commands where result is not null and received_at < ?1", [since.0])?;
-    Ok(())
-}
-
-/// The position of the database, which a new one gets here.
-pub(super) fn ensure_position(db: &mut Connection) -> anyhow::Result<Position> {
-    let transaction = db.transaction()?;
-    let epoch: Option<String> = get_meta(&transaction, "epoch")?;
-    let parent: Option<String> = get_meta(&transaction, "parent")?;
-    let mut position = Position {
-        epoch: match &epoch {
-            Some(text) => text.parse().context("reading the epoch")?,
-            None => Epoch(Uuid::new_v4()),
-        },
-        parent: parent
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .context("reading the parent epoch")?,
-        heads: PerLane::default(),
-        acked: PerLane::default(),
-    };
-    for lane in Lane::ALL {
-        let row: Option<(i64, i64)> = transaction
-            .query_row("select head, acked from lanes where lane = ?1", [lane_number(lane)], |r| {
-                Ok((r.get(0)?, r.get(1)?))
-            })
-            .optional()?;
-        if let Some((head, acked)) = row {
-            position.heads[lane.index()] = head.unsigned_abs();
-            position.acked[lane.index()] = acked.unsigned_abs();
-        }
-    }
-    if epoch.is_none() {
-        save_epoch(&transaction, &position)?;
-    }
-    transaction.commit()?;
-    Ok(position)
-}
-
-fn save_epoch(db: &Transaction<'_>, position: &Position) -> anyhow::Result<()> {
-    set_meta(db, "epoch", &position.epoch.to_string())?;
-    if let Some(parent) = &position.parent {
-        set_meta(db, "parent", &serde_json::to_string(parent)?)?;
+/// The journal has a commit before the database does; the number says which is which.
+fn write_ahead(journal: &mut Journal, db: &Transaction<'_>, entries: &[Entry]) -> anyhow::Result<()> {
+    if !entries.is_empty() {
+        set_meta(db, JOURNAL, &(journal.last() + 1).to_string())?;
+        journal.append(entries).context("writing the journal")?;
     }
     Ok(())
-}
-
-fn save_lanes(db: &Transaction<'_>, before: &Position, after: &Position) -> rusqlite::Result<()> {
-    for lane in Lane::ALL {
-        let place = lane.index();
-        let (head, acked) = (after.heads[place], after.acked[place]);
-        if (head, acked) != (before.heads[place], before.acked[place]) || after.epoch != before.epoch {
-            db.prepare_cached("insert or replace into lanes (lane, head, acked) values (?1, ?2, ?3)")?
-                .execute(params![lane_number(lane), signed(head), signed(acked)])?;
-        }
-    }
-    Ok(())
-}
-
-fn set_meta(db: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
-    db.prepare_cached("insert or replace into meta (key, value) values (?1, ?2)")?.execute([key, value])?;
-    Ok(())
-}
-
-pub(super) fn get_meta(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    db.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional()
 }
 
 /// Story tests kill the agent at its worst moment: committed, nobody told. Not in release builds.

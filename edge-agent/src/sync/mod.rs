@@ -209,6 +209,7 @@ impl Running {
 
     async fn send(&mut self, lane: Lane, after: u64, limit: usize) -> anyhow::Result<()> {
         let epoch = self.position.borrow().epoch;
+        self.sync.store.reserve(lane, after + u64::try_from(limit)?).await?;
         let records = self.sync.store.records(lane, after, limit).await?;
         let Some((first_seq, _)) = records.first() else { return Ok(()) };
         let (first_seq, boot) = (*first_seq, self.sync.clock.boot);
@@ -218,7 +219,7 @@ impl Running {
     }
 
     fn hello(&self) -> Hello {
-        let Position { epoch, parent, heads, acked } = self.position.borrow().clone();
+        let Position { epoch, parent, heads, acked, .. } = self.position.borrow().clone();
         Hello {
             versions: (VERSION, VERSION),
             kinds: record::kind::ALL.to_vec(),
