@@ -76,7 +76,7 @@ pub struct Usage {
     pub budget: u64,
     /// What follows from that.
     pub level: Level,
-    /// Is the ballast there?
+    /// Is the ballast there, or none wanted?
     pub ballast: bool,
     /// Damaged databases that were put aside.
     pub quarantined: usize,
@@ -120,7 +120,7 @@ impl Room {
             used,
             budget,
             level: Level::of(used, budget, before),
-            ballast: self.ballast().exists(),
+            ballast: self.budget.ballast_megabytes == 0 || self.ballast().exists(),
             quarantined: quarantine::count(&self.folder.join("quarantine")),
         })
     }

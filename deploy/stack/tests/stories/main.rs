@@ -10,6 +10,7 @@ mod bulk;
 mod cards;
 mod charging;
 mod crashes;
+mod damage;
 mod files;
 mod foreign_topics;
 mod installer;
