@@ -103,6 +103,8 @@ from (values (51, 21, 8, timestamptz '2026-01-01T02:00Z'), (52, 22, 6, '2026-01-
              (54, 21, 8, null), (55, 22, 6, null)) it (n, site, who, ended);
 insert into meter_readings (session_id, taken_at, register_wh, power_w)
 select ('{h}-0000-4000-8000-0000000000' || n)::uuid, '2026-01-01T01:00Z', {b}, 50 from generate_series(51, 55) n;
+insert into meter_gaps (session_id, from_at, to_at, readings, energy_first_wh)
+select ('{h}-0000-4000-8000-0000000000' || n)::uuid, '2026-01-01T01:00Z', '2026-01-01T01:30Z', 3, {b} from generate_series(51, 55) n;
 insert into bills (session_id, user_id, currency, total_micros, lines)
 select ('{h}-0000-4000-8000-0000000000' || n)::uuid, {b} + who, 'USD', {b},
        '[{"dimension": "Energy", "quantity": 9000, "price_micros": 250000, "amount_micros": {b}}]'

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what was not run, and figures")]
 
 mod cloud;
+mod cost;
 mod damage;
 mod gateway;
 mod room;
