@@ -28,6 +28,7 @@ pub(crate) struct Teller {
     clock: Timestamp,
     register: i64,
     journal: Journal,
+    live: bool,
     /// How long every message took to be answered.
     pub(crate) answers: Times,
 }
@@ -38,17 +39,21 @@ impl Teller {
         let puppet = Puppet::boot(url, identity, &stage.house.site.password).await?;
         let (identity, tag) = (identity.to_owned(), stage.house.site.id_tag.clone());
         let (clock, journal) = (now().plus_millis(-BACK_MS), stage.journal.clone());
-        Ok(Self { puppet, identity, tag, clock, register: 1_000, journal, answers: Times::default() })
+        let (register, live, answers) = (1_000, false, Times::default());
+        Ok(Self { puppet, identity, tag, clock, register, journal, live, answers })
     }
 
-    /// The same by the time of this machine.
+    /// The same, but each session begins by the time of this machine.
     pub(crate) fn live(mut self) -> Self {
-        self.clock = now();
+        self.live = true;
         self
     }
 
     /// Charges once, for a minute or two of its clock; the transaction id.
     pub(crate) async fn session(&mut self, dice: &mut Dice) -> Result<i64> {
+        if self.live {
+            self.clock = now();
+        }
         let mut record = self.start().await?;
         let transaction = i64::from(record.transaction_id.context("a start has an answer")?);
         for _ in 0..MESSAGES {
