@@ -86,6 +86,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let broker = ingest::BrokerAt::from_config(&app.config.mqtt, embedded.as_ref())?;
         tasks.spawn(ingest::run(app.clone(), broker, stop.clone()));
     }
+    let servers = db::primary::Servers::parse(app.config.database_url.expose())?;
+    if servers.are_several() {
+        tasks.spawn(servers.follow(app.db.clone(), stop.clone()));
+    }
     tasks.spawn(command::sweep(app.db.clone(), stop.clone()));
     tasks.spawn(bulk::work(app.db.clone(), app.live.clone(), stop.clone()));
     tasks.spawn(db::audit_chain::tell_head(app.db.clone(), stop.clone()));

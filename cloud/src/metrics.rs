@@ -38,6 +38,7 @@ fn describe() {
     counter!("graphql_answers_total", "GraphQL answers, by the code of their first error, OK for none");
     counter!("commands_total", "Commands finished, by outcome");
     counter!("bills_total", "Bills written");
+    counter!("database_failovers_total", "Times that another server of Postgres became the primary");
     counter!("price_differences_total", "Bills whose total differs from what the gateway computed");
     counter!("ingest_gaps_total", "Batches that skipped records; the gateway goes back to what is missing");
     counter!("ingest_failed_total", "Batches that the database did not take; gateways send them again");

@@ -27,6 +27,7 @@ pub mod map;
 pub mod member;
 pub mod months;
 pub mod pending_station;
+pub mod primary;
 pub mod projection;
 pub mod quarantine;
 pub mod quirk;
@@ -48,6 +49,7 @@ use anyhow::Context;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+use self::primary::Servers;
 use crate::Config;
 
 /// A connection that was idle for so long may have lost its server.
@@ -58,6 +60,9 @@ const RESTED: std::time::Duration = std::time::Duration::from_secs(1);
 /// # Errors
 /// When Postgres cannot be reached, or its schema is newer than this build.
 pub async fn open(config: &Config) -> anyhow::Result<PgPool> {
+    let servers = Servers::parse(config.database_url.expose())?;
+    let several = servers.are_several();
+    let first = servers.first().await?;
     let pool = PgPoolOptions::new()
         .max_connections(config.database.max_connections)
         .acquire_timeout(std::time::Duration::from_secs(10))
@@ -69,7 +74,15 @@ pub async fn open(config: &Config) -> anyhow::Result<PgPool> {
                 Ok(!rested || sqlx::Connection::ping(connection).await.is_ok())
             })
         })
-        .connect(config.database_url.expose())
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                match several && !primary::takes_writes(connection).await {
+                    true => Err(sqlx::Error::Protocol("this server of Postgres takes no writes".into())),
+                    false => Ok(()),
+                }
+            })
+        })
+        .connect_with(first)
         .await
         .context("cannot connect to Postgres")?;
     sqlx::migrate!().run(&pool).await.context("cannot migrate the schema")?;

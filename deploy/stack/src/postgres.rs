@@ -49,6 +49,57 @@ impl Postgres {
         Ok(server)
     }
 
+    /// A streaming standby of it, below `dir`. From now on nothing is committed here before it is on a standby's disk.
+    pub async fn standby(&self, dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let (home, elsewhere) = reachable_home(dir, self.run_as)?;
+        let data = home.join("data");
+        let mut copy = command(&self.bin.join("pg_basebackup"), self.run_as, Signal::SIGKILL);
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", SUPERUSER, "-D"]).arg(&data);
+        copy.args(["-R", "-X", "stream", "-C", "-S", "standby", "-c", "fast", "--no-sync"]);
+        copy.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("PGPASSWORD", &self.password);
+        run(copy)?;
+        let mut standby = Self {
+            bin: self.bin.clone(),
+            run_as: self.run_as,
+            data,
+            elsewhere,
+            log: dir.join("postgres.log"),
+            port: ports::free()?,
+            password: self.password.clone(),
+            process: None,
+        };
+        standby.restart().await?;
+        let mut connection = self.connect().await?;
+        sqlx::query("alter system set synchronous_standby_names = '*'").execute(&mut connection).await?;
+        sqlx::query("select pg_reload_conf()").execute(&mut connection).await?;
+        let streams = "select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')";
+        wait::until("a standby that keeps up", START_LIMIT, || async {
+            let count: i64 =
+                sqlx::query_scalar(streams).fetch_one(&mut self.connect().await.ok()?).await.ok()?;
+            (count == 1).then_some(())
+        })
+        .await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary.
+    pub async fn promote(&self) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let promoted: bool = sqlx::query_scalar("select pg_promote()").fetch_one(&mut connection).await?;
+        anyhow::ensure!(promoted, "the standby was not promoted");
+        Ok(())
+    }
+
+    /// The URL of a database that is on this server and, sooner or later, on another one.
+    pub fn url_with(&self, other: &Postgres, database: &str) -> String {
+        let (one, two) = (self.port, other.port);
+        let password = &self.password;
+        format!(
+            "postgres://{SUPERUSER}:{password}@127.0.0.1:{one},127.0.0.1:{two}/{database}?target_session_attrs=read-write"
+        )
+    }
+
     /// The URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)

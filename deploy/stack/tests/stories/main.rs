@@ -11,6 +11,7 @@ mod cards;
 mod charging;
 mod crashes;
 mod damage;
+mod failover;
 mod files;
 mod foreign_topics;
 mod installer;
