@@ -38,6 +38,7 @@ impl Edge {
         service.set("EDGE_OCPP__MAX_CONNECTIONS_PER_ADDRESS", 20_000);
         service.set("EDGE_OCPP__HANDSHAKES_PER_MINUTE", 0);
         service.set("EDGE_OCPP__MESSAGES_PER_SECOND", 0);
+        service.set("EDGE_STORE__BALLAST_MEGABYTES", 0);
         if let Some(mqtt) = mqtt {
             service.set("EDGE_SYNC__MQTT_URL", format!("mqtt://{mqtt}"));
         }

@@ -14,8 +14,17 @@ use super::outbox::{self, lane_number, signed};
 /// The position of the database, which a new one gets here.
 pub(super) fn ensure_position(db: &mut Connection) -> anyhow::Result<Position> {
     let transaction = db.transaction()?;
-    let epoch: Option<String> = get_meta(&transaction, "epoch")?;
-    let parent: Option<String> = get_meta(&transaction, "parent")?;
+    let position = read(&transaction)?;
+    if get_meta(&transaction, "epoch")?.is_none() {
+        save_epoch(&transaction, &position)?;
+    }
+    transaction.commit()?;
+    Ok(position)
+}
+
+/// The position that stands in a database; one without an epoch has a new one, which is not kept.
+pub(super) fn read(db: &Connection) -> anyhow::Result<Position> {
+    let (epoch, parent) = (get_meta(db, "epoch")?, get_meta(db, "parent")?);
     let mut position = Position {
         epoch: match &epoch {
             Some(text) => text.parse().context("reading the epoch")?,
@@ -30,7 +39,7 @@ pub(super) fn ensure_position(db: &mut Connection) -> anyhow::Result<Position> {
         sent: PerLane::default(),
     };
     for lane in Lane::ALL {
-        let row: Option<[i64; 3]> = transaction
+        let row: Option<[i64; 3]> = db
             .query_row("select head, acked, sent from lanes where lane = ?1", [lane_number(lane)], |r| {
                 Ok([r.get(0)?, r.get(1)?, r.get(2)?])
             })
@@ -40,10 +49,6 @@ pub(super) fn ensure_position(db: &mut Connection) -> anyhow::Result<Position> {
             (position.heads[place], position.acked[place], position.sent[place]) = (head, acked, sent);
         }
     }
-    if epoch.is_none() {
-        save_epoch(&transaction, &position)?;
-    }
-    transaction.commit()?;
     Ok(position)
 }
 

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::trouble::Trouble;
-use super::{restore, sum};
+use super::{ladder, position, restore, sum};
 
 /// Marks the file as ours (`EVB1`).
 const APPLICATION_ID: i32 = 0x4556_4231;
@@ -89,6 +89,9 @@ fn check_rows(db: &Connection) -> Result<(), Trouble> {
     }
     restore::restore(db).map_err(Trouble::of)?;
     restore::last_committed(db).map_err(Trouble::of)?;
+    position::read(db).map_err(Trouble::of)?;
+    ladder::last_frame(db).map_err(Trouble::of)?;
+    ladder::damages(db).map_err(Trouble::of)?;
     Ok(())
 }
 

@@ -18,8 +18,10 @@ async fn a_damaged_database_is_restored_and_everything_is_billed_once() {
     let running = station.start(&story.site.id_tag, 9_000).await;
     station.meter(running, 10_000, 7_000).await;
     story.edge.service().kill9().unwrap();
-    let database = story.edge.data().join("edge.sqlite3");
-    std::fs::write(&database, vec![0x5a; 200_000]).unwrap();
+    // With its log it would be whole again.
+    for file in ["edge.sqlite3", "edge.sqlite3-wal"] {
+        std::fs::write(story.edge.data().join(file), vec![0x5a; 200_000]).unwrap();
+    }
     story.edge.start().await.unwrap();
 
     let state = story.edge.state().await.unwrap();

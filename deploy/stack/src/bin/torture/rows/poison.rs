@@ -89,11 +89,11 @@ async fn poison(trial: &mut Trial, stage: &mut Stage, deed: &str) -> Result<Dura
     Ok(begin.elapsed())
 }
 
-/// Spoils the first record that the cloud does not have yet.
+/// Spoils the first record that the cloud does not have yet, as if it had been written so: without a sum that says otherwise.
 fn spoil(data: &Path, lane: i64, deed: &str) -> Result<()> {
     let db = Connection::open(data.join("edge.sqlite3"))?;
     let acked: i64 = db.query_row("select acked from lanes where lane = ?1", [lane], |row| row.get(0))?;
-    let deed = format!("update outbox set {deed} where lane = ?1 and seq = ?2");
+    let deed = format!("update outbox set {deed}, sum = null where lane = ?1 and seq = ?2");
     let done = db.execute(&deed, params![lane, acked + 1])?;
     ensure!(done == 1, "there is nothing to spoil");
     Ok(())
