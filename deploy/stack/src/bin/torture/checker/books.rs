@@ -22,6 +22,7 @@ pub(crate) struct Kept {
 /// How far a lane is, by one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub(crate) struct LaneAt {
+    pub(crate) gateway: String,
     pub(crate) epoch: String,
     pub(crate) lane: i64,
     pub(crate) watermark: i64,
@@ -66,7 +67,9 @@ impl CloudBook {
 impl CloudBook {
     /// Only how far the lanes are: cheap enough to look often.
     pub(crate) async fn watermarks(db: &PgPool) -> Result<Self> {
-        let lanes = "select epoch::text, lane::bigint, watermark, watermark as records from cursors";
+        let lanes =
+            "select gateway_id::text as gateway, epoch::text, lane::bigint, watermark, watermark as records
+            from cursors";
         Ok(Self { lanes: sqlx::query_as(lanes).fetch_all(db).await?, ..Self::default() })
     }
 
@@ -80,7 +83,7 @@ impl CloudBook {
 async fn lanes(db: &PgPool) -> Result<Vec<LaneAt>> {
     let lanes = "with kept as (
             select epoch, lane, seq from records union select epoch, lane, seq from quarantine)
-        select epoch::text, lane::bigint, watermark,
+        select gateway_id::text as gateway, epoch::text, lane::bigint, watermark,
             (select count(*) from kept where kept.epoch = c.epoch and kept.lane = c.lane) as records
         from cursors c order by epoch, lane";
     Ok(sqlx::query_as(lanes).fetch_all(db).await?)

@@ -1,6 +1,6 @@
 //! Lanes: what the edge wrote is what the cloud committed, every number of it.
 
-use super::books::{CloudBook, EdgeBook};
+use super::books::{CloudBook, EdgeBook, LaneAt};
 use super::finding::Finding;
 
 /// What of an edge's current epoch the cloud has not committed, or the edge not been told of.
@@ -17,7 +17,8 @@ pub(crate) fn behind(edge: &EdgeBook, cloud: &CloudBook) -> Vec<Finding> {
 /// Lanes of the cloud that do not have every number up to their watermark. A fact that was sent again in a later epoch is
 /// kept once, so only lanes of gateways with a single epoch can be counted like that.
 pub(crate) fn broken(cloud: &CloudBook) -> Vec<Finding> {
-    let odd = cloud.lanes.iter().filter(|at| at.watermark != at.records);
+    let later = |at: &LaneAt| cloud.lanes.iter().any(|it| it.gateway == at.gateway && it.epoch != at.epoch);
+    let odd = cloud.lanes.iter().filter(|at| at.watermark != at.records && !later(at));
     odd.map(|at| Finding::Gap {
         lane: name(&at.epoch, at.lane),
         watermark: at.watermark,
