@@ -46,7 +46,7 @@ pub(super) fn insert(db: &Transaction<'_>, lane: Lane, seq: u64, record: &Record
         signed(header.mono_ms),
         header.key,
         body,
-        sum::of(&[header.key.as_bytes(), body]),
+        sum::of_record(header.kind, &header.key, body),
     ])?;
     Ok(())
 }
@@ -64,7 +64,8 @@ pub(super) fn records(
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for row in rows {
         let (seq, record, its_sum) = row?;
-        let intact = its_sum.is_none_or(|it| it == sum::of(&[record.header.key.as_bytes(), &record.body]));
+        let its = sum::of_record(record.header.kind, &record.header.key, &record.body);
+        let intact = its_sum.is_none_or(|it| it == its);
         anyhow::ensure!(
             intact || lane != Lane::Billing,
             "billing record {seq} is not what was written; the agent ends, and restores the database when it starts"

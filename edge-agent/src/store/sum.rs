@@ -20,16 +20,21 @@ pub(super) fn of(parts: &[&[u8]]) -> i64 {
     i64::from_le_bytes(first)
 }
 
+/// The sum of a record.
+pub(super) fn of_record(kind: u16, key: &str, body: &[u8]) -> i64 {
+    of(&[&kind.to_le_bytes(), key.as_bytes(), body])
+}
+
 /// What is wrong with the rows that money hangs on: billing records that the cloud does not have, sessions that run.
 pub(super) fn check(db: &Connection) -> rusqlite::Result<Option<String>> {
     let mut records = db.prepare(
-        "select seq, key, body, sum from outbox join lanes using (lane)
+        "select seq, kind, key, body, sum from outbox join lanes using (lane)
          where lane = ?1 and seq > acked and sum is not null",
     )?;
     let mut rows = records.query(params![lane_number(Lane::Billing)])?;
     while let Some(row) = rows.next()? {
-        let (key, body) = (row.get_ref(1)?.as_bytes()?, row.get_ref(2)?.as_blob()?);
-        if of(&[key, body]) != row.get::<_, i64>(3)? {
+        let (key, body) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_blob()?);
+        if of_record(row.get(1)?, key, body) != row.get::<_, i64>(4)? {
             return Ok(Some(format!("billing record {} is not what was written", row.get::<_, i64>(0)?)));
         }
     }

@@ -33,6 +33,10 @@ impl From<rusqlite::Error> for Trouble {
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     const READING: [i32; 3] =
         [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS];
+    // A table or a column that is not there: the schema itself is damaged.
+    if matches!(error, rusqlite::Error::SqlInputError { .. }) {
+        return true;
+    }
     match error.sqlite_error() {
         Some(it) => {
             matches!(it.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)

@@ -189,7 +189,12 @@ async fn flipped_bits_are_found_or_harmless() {
         found += u32::from(!gateway.damages.is_empty());
         let mut cloud = Cloud::default();
         gateway.stop_session(&running, 81_000).await;
-        cloud.drain(&gateway.store).await;
+        // One in a record that was acknowledged long ago is found when all are sent again: the agent ends, and mends itself.
+        if cloud.try_drain(&gateway.store).await.is_err() {
+            gateway.meanwhile(|_| ()).await;
+            found += u32::from(!gateway.damages.is_empty());
+            cloud.drain(&gateway.store).await;
+        }
         assert_eq!(cloud.bills(), [5_000, 7_000, 11_000], "flip {flip}: bit {bit} of byte {at}");
     }
     println!("{flips} flips, {found} found, the others changed nothing that matters");
