@@ -10,7 +10,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubAck, SubscribeReasonCode,
+};
 use shared::id::Shard;
 use shared::sync::Topic;
 use tokio::sync::{mpsc, watch};
@@ -51,6 +53,12 @@ pub(super) async fn run(
                     subscribed.clear();
                     subscribe(&client, &mut subscribed, &shards.borrow_and_update());
                 }
+                // A node of a cluster that has lost its fellows may refuse. The next lease round asks again, for all of them:
+                // which one it was is not told, and the others do not mind.
+                Ok(Event::Incoming(Packet::SubAck(answer))) if is_refused(&answer) => {
+                    tracing::warn!("the broker refused a subscription; asking again");
+                    subscribed.clear();
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection to the broker");
@@ -73,6 +81,10 @@ fn subscribe(client: &AsyncClient, subscribed: &mut BTreeSet<i16>, leased: &[i16
         }
     }
     subscribed.retain(|shard| leased.contains(shard) || client.try_unsubscribe(filter(*shard)).is_err());
+}
+
+fn is_refused(answer: &SubAck) -> bool {
+    answer.return_codes.contains(&SubscribeReasonCode::Failure)
 }
 
 /// The same gateway always to the same worker: its messages stay in order.

@@ -1,7 +1,6 @@
 //! The one-box default, furnished: a cloud with its broker, an operator, a driver with a card, a site with stations,
 //! and the site's agent, enrolled, whose way to the broker leads through a fault proxy.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -12,11 +11,14 @@ use crate::cloud::{Broker, Cloud};
 use crate::edge::Edge;
 use crate::graphql::Client;
 use crate::mosquitto::Mosquitto;
+use crate::nats::Cluster;
 use crate::proxy::Proxy;
 
 /// Price of a kWh at every connector, in millionths of a dollar.
 pub const PRICE_MICROS: i64 = 450_000;
 
+/// One may die.
+const NODES: usize = 3;
 const OPERATOR: &str = "operator@example.com";
 const DRIVER: &str = "driver@example.com";
 
@@ -31,6 +33,8 @@ pub struct House {
     pub cloud: Cloud,
     /// The external broker, if it is not the embedded one.
     pub mosquitto: Option<Mosquitto>,
+    /// The external brokers, if they are a cluster.
+    pub nats: Option<Cluster>,
     /// The internet between the agent and the broker.
     pub proxy: Proxy,
     /// The internet between the agent and the cloud's files.
@@ -69,6 +73,8 @@ pub enum BrokerKind {
     Embedded,
     /// Debian's mosquitto.
     Mosquitto,
+    /// Three of Debian's nats-servers. Their gateways are not behind the house's fault proxy.
+    NatsCluster,
 }
 
 impl House {
@@ -80,19 +86,22 @@ impl House {
         stations: &[&str],
     ) -> Result<Self> {
         let replica_password = secret();
-        let (cloud, mosquitto) = start_cloud(dir, database_url, broker, &replica_password).await?;
+        let Started { cloud, mosquitto, nats } =
+            start_cloud(dir, database_url, broker, &replica_password).await?;
         let passwords = secret();
         let operator = cloud.operator(OPERATOR, &passwords).await?;
         let (driver, driver_id, id_tag) = create_driver(&cloud, &operator, &passwords).await?;
         let site = create_site(&operator, stations).await?;
         let site = Site { id_tag, driver: driver_id, ..site };
-        let broker = match &mosquitto {
-            Some(mosquitto) => mosquitto.address(),
-            None => cloud.mqtt()?,
+        let broker = match (&mosquitto, &nats) {
+            (Some(mosquitto), _) => mosquitto.address(),
+            (None, Some(nats)) => nats.address(0),
+            (None, None) => cloud.mqtt()?,
         };
         let proxy = Proxy::start(broker).await?;
         let claim = cloud.claim(&site.id.to_string())?;
-        let mut edge = Edge::enroll(&dir.join("edge"), &cloud.http_url(), &claim, Some(proxy.address()))?;
+        let through = nats.is_none().then(|| proxy.address());
+        let mut edge = Edge::enroll(&dir.join("edge"), &cloud.http_url(), &claim, through)?;
         let files = Proxy::start(cloud.http()).await?;
         edge.service().set("EDGE_SYNC__CLOUD_URL", format!("http://{}", files.address()));
         let (dir, database_url) = (dir.to_owned(), database_url.to_owned());
@@ -101,6 +110,7 @@ impl House {
             database_url,
             cloud,
             mosquitto,
+            nats,
             proxy,
             files,
             edge,
@@ -131,11 +141,12 @@ impl House {
 
     /// A further replica on the same database and broker.
     pub async fn replica(&self, name: &str) -> Result<Cloud> {
-        let broker = match &self.mosquitto {
-            Some(mosquitto) => mosquitto.address(),
-            None => self.cloud.mqtt()?,
+        let url = match (&self.mosquitto, &self.nats) {
+            (Some(mosquitto), _) => format!("mqtt://{}", mosquitto.address()),
+            (None, Some(nats)) => nats.url(),
+            (None, None) => format!("mqtt://{}", self.cloud.mqtt()?),
         };
-        Cloud::start(&self.dir.join(name), &self.database_url, &at(broker, &self.replica_password)).await
+        Cloud::start(&self.dir.join(name), &self.database_url, &at(url, &self.replica_password)).await
     }
 
     /// Enrols one more gateway at the same site, without starting it.
@@ -148,8 +159,12 @@ impl House {
 
     /// Gives an external broker the passwords of all gateways; the embedded one asks by itself.
     fn refresh_acl(&mut self) -> Result<()> {
+        if let Some(nats) = &self.nats {
+            write_acl(&mut self.cloud, "nats", &self.dir)?;
+            return nats.accounts(&self.dir);
+        }
         let Some(mosquitto) = &self.mosquitto else { return Ok(()) };
-        write_acl(&mut self.cloud, &self.dir)?;
+        write_acl(&mut self.cloud, "mosquitto", &self.dir)?;
         mosquitto.reload()
     }
 }
@@ -159,33 +174,49 @@ pub fn secret() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-async fn start_cloud(
-    dir: &Path,
-    database_url: &str,
-    broker: BrokerKind,
-    password: &str,
-) -> Result<(Cloud, Option<Mosquitto>)> {
+async fn start_cloud(dir: &Path, database_url: &str, broker: BrokerKind, password: &str) -> Result<Started> {
     let data = dir.join("cloud");
-    if broker == BrokerKind::Embedded {
-        let broker = Broker::Embedded { password: password.to_owned() };
-        return Ok((Cloud::start(&data, database_url, &broker).await?, None));
+    match broker {
+        BrokerKind::Embedded => {
+            let broker = Broker::Embedded { password: password.to_owned() };
+            let cloud = Cloud::start(&data, database_url, &broker).await?;
+            Ok(Started { cloud, mosquitto: None, nats: None })
+        }
+        BrokerKind::Mosquitto => {
+            let mut mosquitto = Mosquitto::prepare(dir)?;
+            let url = format!("mqtt://{}", mosquitto.address());
+            let mut cloud = Cloud::prepare(&data, database_url, &at(url, password))?;
+            write_acl(&mut cloud, "mosquitto", dir)?;
+            mosquitto.restart().await?;
+            cloud.restart().await?;
+            Ok(Started { cloud, mosquitto: Some(mosquitto), nats: None })
+        }
+        BrokerKind::NatsCluster => {
+            let mut nats = Cluster::prepare(dir, NODES)?;
+            let mut cloud = Cloud::prepare(&data, database_url, &at(nats.url(), password))?;
+            write_acl(&mut cloud, "nats", dir)?;
+            nats.accounts(dir)?;
+            nats.start().await?;
+            cloud.restart().await?;
+            Ok(Started { cloud, mosquitto: None, nats: Some(nats) })
+        }
     }
-    let mosquitto = Mosquitto::prepare(dir)?;
-    let mut cloud = Cloud::prepare(&data, database_url, &at(mosquitto.address(), password))?;
-    write_acl(&mut cloud, dir)?;
-    let mut mosquitto = mosquitto;
-    mosquitto.restart().await?;
-    cloud.restart().await?;
-    Ok((cloud, Some(mosquitto)))
 }
 
-fn at(broker: SocketAddr, password: &str) -> Broker {
-    Broker::At { url: format!("mqtt://{broker}"), password: password.to_owned() }
+/// A cloud that runs, and its brokers.
+struct Started {
+    cloud: Cloud,
+    mosquitto: Option<Mosquitto>,
+    nats: Option<Cluster>,
 }
 
-fn write_acl(cloud: &mut Cloud, dir: &Path) -> Result<()> {
+fn at(url: String, password: &str) -> Broker {
+    Broker::At { url, password: password.to_owned() }
+}
+
+fn write_acl(cloud: &mut Cloud, broker: &str, dir: &Path) -> Result<()> {
     let out = dir.display().to_string();
-    cloud.service().tool(&["broker-acl", "mosquitto", "--out", &out], "").map(drop)
+    cloud.service().tool(&["broker-acl", broker, "--out", &out], "").map(drop)
 }
 
 async fn create_driver(cloud: &Cloud, operator: &Client, password: &str) -> Result<(Client, i64, String)> {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::{AsyncClient, EventLoop, Incoming, MqttOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::{
+    AsyncClient, EventLoop, Incoming, MqttOptions, Outgoing, SubAck, SubscribeReasonCode, TlsConfiguration,
+    Transport,
+};
 use shared::sync::MAX_FRAME_BYTES;
 use shared::sync::address::{BrokerAddress, brokers};
 use tokio::sync::mpsc;
@@ -77,11 +80,26 @@ async fn poll(mut event_loop: EventLoop, brokers: Vec<MqttOptions>, events: mpsc
     loop {
         let event = match event_loop.poll().await {
             Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_))) => {
-                (wait, up) = (BACK_OFF.0, true);
+                up = true;
                 tracing::info!("connected to the broker");
                 Event::Connected
             }
-            Ok(rumqttc::Event::Incoming(Incoming::SubAck(_))) => Event::Subscribed,
+            // A node of a cluster that has lost its fellows may refuse, and would never send us anything.
+            Ok(rumqttc::Event::Incoming(Incoming::SubAck(answer))) if is_refused(&answer) => {
+                tracing::warn!("the broker refused our subscription; trying another connection");
+                event_loop.clean();
+                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
+                    return;
+                }
+                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
+                tokio::time::sleep(jittered(wait)).await;
+                wait = (wait * 2).min(BACK_OFF.1);
+                continue;
+            }
+            Ok(rumqttc::Event::Incoming(Incoming::SubAck(_))) => {
+                wait = BACK_OFF.0;
+                Event::Subscribed
+            }
             Ok(rumqttc::Event::Incoming(Incoming::Publish(publish))) => {
                 Event::Received { topic: publish.topic, payload: publish.payload }
             }
@@ -108,9 +126,67 @@ async fn poll(mut event_loop: EventLoop, brokers: Vec<MqttOptions>, events: mpsc
     }
 }
 
+fn is_refused(answer: &SubAck) -> bool {
+    answer.return_codes.contains(&SubscribeReasonCode::Failure)
+}
+
 /// Between half and all of it, so that a site full of gateways does not return in step.
 fn jittered(wait: Duration) -> Duration {
     let mut random = [0; 2];
     getrandom::fill(&mut random).unwrap_or_default();
     wait / 2 + wait / 2 * u32::from(u16::from_le_bytes(random)) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::QoS;
+    use shared::id::{GatewayId, Shard};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const CONNECTED: [u8; 4] = [0x20, 2, 0, 0];
+    const REFUSED: u8 = 0x80;
+
+    /// A broker that takes one client in and refuses its subscription, or not.
+    async fn broker(listener: &TcpListener, answer: u8) -> tokio::net::TcpStream {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut packet = [0; 512];
+        let _hello = socket.read(&mut packet).await.unwrap();
+        socket.write_all(&CONNECTED).await.unwrap();
+        let _subscription = socket.read(&mut packet).await.unwrap();
+        socket.write_all(&[0x90, 3, packet[2], packet[3], answer]).await.unwrap();
+        socket
+    }
+
+    #[tokio::test]
+    async fn a_refused_subscription_is_tried_on_another_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let identity = Identity {
+            gateway: GatewayId(Uuid::from_u128(1)),
+            shard: Shard(1),
+            secret: "secret".into(),
+            mqtt_url: format!("mqtt://{}", listener.local_addr().unwrap()),
+            cloud_url: None,
+        };
+        let config = config::Config::load(None).unwrap().sync;
+        let (client, mut events) = connect(&identity, &config).unwrap();
+        let brokers = tokio::spawn(async move {
+            let refusing = broker(&listener, REFUSED).await;
+            (refusing, broker(&listener, 1).await)
+        });
+        for subscribed in [false, true] {
+            assert!(matches!(events.recv().await, Some(Event::Connected)));
+            client.subscribe("down/#", QoS::AtLeastOnce).await.unwrap();
+            let next = events.recv().await;
+            let as_wanted = matches!(
+                (&next, subscribed),
+                (Some(Event::Disconnected), false) | (Some(Event::Subscribed), true)
+            );
+            assert!(as_wanted, "{next:?}");
+        }
+        drop(brokers.await.unwrap());
+    }
 }

@@ -10,6 +10,7 @@ use firmware_sim::Journal;
 use shared::units::Timestamp;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use stack::cloud::Cloud;
 use stack::edge::Edge;
 use stack::house::{BrokerKind, House, PRICE_MICROS};
 use stack::postgres::Postgres;
@@ -31,8 +32,11 @@ pub(crate) struct Stage {
     pub(crate) house: House,
     /// Further gateways of the site.
     pub(crate) others: Vec<Edge>,
+    /// Further replicas of the cloud.
+    pub(crate) replicas: Vec<Cloud>,
     pub(crate) db: PgPool,
     pub(crate) postgres: Postgres,
+    standby: Option<(Postgres, String)>,
     pub(crate) journal: Journal,
     journal_path: PathBuf,
     dir: Workdir,
@@ -41,13 +45,24 @@ pub(crate) struct Stage {
 impl Stage {
     /// A house with stations S1, S2 …
     pub(crate) async fn build(name: &str, broker: BrokerKind, stations: usize) -> Result<Self> {
+        Self::built(name, broker, stations, false).await
+    }
+
+    /// The same with a standby of Postgres, on whose disk all is that is committed.
+    pub(crate) async fn with_standby(name: &str, broker: BrokerKind, stations: usize) -> Result<Self> {
+        Self::built(name, broker, stations, true).await
+    }
+
+    async fn built(name: &str, broker: BrokerKind, stations: usize, standby: bool) -> Result<Self> {
         let dir = Workdir::new(&format!("torture-{}", name.to_lowercase()))?;
-        let built = Self::furnish(&dir, broker, stations).await;
+        let built = Self::furnish(&dir, broker, stations, standby).await;
         match built {
-            Ok((house, db, postgres)) => {
+            Ok((house, db, postgres, standby)) => {
                 let journal_path = dir.path().join("stations.jsonl");
                 let journal = Journal::append(&journal_path)?;
-                let stage = Self { house, others: Vec::new(), db, postgres, journal, journal_path, dir };
+                let (others, replicas) = (Vec::new(), Vec::new());
+                let stage =
+                    Self { house, others, replicas, db, postgres, standby, journal, journal_path, dir };
                 stage.documents_arrived().await?;
                 Ok(stage)
             }
@@ -62,9 +77,17 @@ impl Stage {
         dir: &Workdir,
         broker: BrokerKind,
         stations: usize,
-    ) -> Result<(House, PgPool, Postgres)> {
+        standby: bool,
+    ) -> Result<(House, PgPool, Postgres, Option<(Postgres, String)>)> {
         let postgres = Postgres::start(dir.path()).await?;
-        let url = postgres.create_database().await?;
+        let own = postgres.create_database().await?;
+        let name = own.rsplit('/').next().unwrap_or_default();
+        let standby = match standby {
+            true => Some((postgres.standby(&dir.path().join("standby")).await?, name.to_owned())),
+            false => None,
+        };
+        let url =
+            standby.as_ref().map_or_else(|| own.clone(), |(standby, name)| postgres.url_with(standby, name));
         let names: Vec<String> = (1..=stations).map(station).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut house = House::build(dir.path(), &url, broker, &names).await?;
@@ -73,9 +96,16 @@ impl Stage {
         house.edge.service().set("EDGE_SYNC__ACK_TIMEOUT_MOST_SECONDS", 10);
         house.edge.service().stop().await?;
         house.edge.start().await?;
-        let options = PgConnectOptions::from_str(&url)?.application_name(US);
-        let db = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Ok((house, db, postgres))
+        Ok((house, connect(&own)?, postgres, standby))
+    }
+
+    /// Makes the standby the primary, and looks there from now on.
+    pub(crate) async fn promote(&mut self) -> Result<()> {
+        let (standby, name) = self.standby.take().context("a standby")?;
+        standby.promote().await?;
+        self.db = connect(&standby.url(&name))?;
+        self.postgres = standby;
+        Ok(())
     }
 
     /// The edge holds the list of tokens, the tariffs and its stations.
@@ -199,6 +229,11 @@ impl Stage {
         self.house.stop().await?;
         self.postgres.stop().await
     }
+}
+
+fn connect(url: &str) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)?.application_name(US);
+    Ok(PgPoolOptions::new().max_connections(4).connect_lazy_with(options))
 }
 
 /// The name of a station, counted from 1.

@@ -10,6 +10,7 @@ mod cut_off;
 mod disk_faults;
 mod herd;
 mod link_flaps;
+mod one_of_each;
 mod poison;
 mod power_cut;
 mod power_on;
@@ -83,6 +84,9 @@ pub(crate) enum Row {
     /// The power comes back in any order
     #[value(name = "F28")]
     PowerOn,
+    /// One of each is killed: broker, replica, primary
+    #[value(name = "ALL")]
+    OneOfEach,
 }
 
 /// What a row is played with.
@@ -99,9 +103,10 @@ impl Row {
         Row::value_variants().iter().copied()
     }
 
-    /// Does `cargo test` play it already, as often as every check has to?
-    pub(crate) fn is_a_test(self) -> bool {
-        matches!(self, Row::Simulation | Row::Exhaustive | Row::Histories)
+    /// Is it in the short run? Not what `cargo test` plays as often as every check has to, nor what needs a minute for its
+    /// brokers alone.
+    pub(crate) fn is_short(self) -> bool {
+        !matches!(self, Row::Simulation | Row::Exhaustive | Row::Histories | Row::OneOfEach)
     }
 
     /// Its number in the matrix.
@@ -125,6 +130,7 @@ impl Row {
             Row::Commands => "F22",
             Row::Soak => "F27",
             Row::PowerOn => "F28",
+            Row::OneOfEach => "ALL",
         }
     }
 
@@ -152,6 +158,9 @@ impl Row {
             Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
             Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
             Row::Soak => "the link, the cloud, its database and the agent fail in turn, for long",
+            Row::OneOfEach => {
+                "many gateways drain; one of three NATS nodes, one of three replicas and the primary are killed for good"
+            }
             Row::PowerOn => "after a power cut agent, link, cloud and Postgres come back in any order",
         }
     }
@@ -186,6 +195,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::Commands => commands::play(trial).await,
         Row::Soak => soak::play(trial).await,
         Row::PowerOn => power_on::play(trial).await,
+        Row::OneOfEach => one_of_each::play(trial).await,
     }
 }
 
