@@ -304,6 +304,7 @@ impl Site {
         match send {
             Send::Reply { link, call, reply } => self.order(link, Order::Reply(call, Box::new(reply))),
             Send::Ask { link, command, ask } => self.order(link, Order::Ask(command, Box::new(ask))),
+            Send::Withdraw { link, command } => self.order(link, Order::Withdraw(command)),
             Send::Result(result) => self.tell_end(result),
             Send::Directory(stations) => self.announce(stations),
             Send::Prepare(errand) => {
@@ -407,6 +408,7 @@ fn newest_sessions_only(writes: Vec<Write>) -> Vec<Write> {
         | Write::Settings(_)
         | Write::SettingsMemory(..)
         | Write::SecurityMemory(..)
+        | Write::Known(..)
         | Write::Finding(_)
         | Write::Suggested(_) => true,
     };

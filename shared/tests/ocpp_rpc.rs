@@ -44,6 +44,18 @@ fn one_call_is_outstanding_and_the_queue_is_bounded() {
 }
 
 #[test]
+fn what_is_not_on_its_way_can_be_taken_back() {
+    let mut peer = peer();
+    peer.call(outgoing(1)).unwrap();
+    sent(&mut peer, 0).unwrap();
+    peer.call(outgoing(2)).unwrap();
+    peer.call(outgoing(3)).unwrap();
+    assert!(!peer.withdraw(&1), "it is on its way");
+    assert!(peer.withdraw(&2) && !peer.withdraw(&2));
+    assert_eq!(peer.close(), [1, 3]);
+}
+
+#[test]
 fn a_late_answer_is_late_and_the_next_call_goes_on() {
     let mut peer = peer();
     peer.call(outgoing(1)).unwrap();

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::id::{CommandId, EvseNo, ReservationId, StationId, StationTxRef};
+use shared::model::StationInfo;
 use shared::model::charging::ChargingProfile;
 use shared::model::command::{Command, CommandBody, CommandResult, Outcome, Told};
 use shared::model::event::Event;
@@ -120,6 +121,7 @@ impl Effects {
             | Write::Settings(_)
             | Write::SettingsMemory(..)
             | Write::SecurityMemory(..)
+            | Write::Known(..)
             | Write::CommandWaits(_)
             | Write::LocalList(_)
             | Write::Finding(_)
@@ -167,6 +169,8 @@ pub enum Write {
     SettingsMemory(StationId, Box<SettingsMemory>),
     /// What is remembered of a station's security.
     SecurityMemory(StationId, Box<SecurityMemory>),
+    /// What a station told about itself when it booted.
+    Known(StationId, Box<StationInfo>),
     /// How often something odd was met by now.
     Finding(Box<FindingNoted>),
     /// A peculiarity that the cloud is told of.
@@ -193,6 +197,13 @@ pub enum Send {
         command: CommandId,
         /// What for.
         ask: Ask,
+    },
+    /// A request need not reach the station any more, if it is not on its way.
+    Withdraw {
+        /// The connection over which it was to be asked.
+        link: LinkId,
+        /// The command that asks.
+        command: CommandId,
     },
     /// A command's end, for the fast path to the cloud.
     Result(CommandResult),

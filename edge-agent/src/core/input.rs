@@ -258,6 +258,8 @@ pub struct Restored {
     pub settings: Vec<(StationId, SettingsMemory)>,
     /// What is remembered of stations' security.
     pub security: Vec<(StationId, SecurityMemory)>,
+    /// What stations told about themselves.
+    pub stations: Vec<(StationId, StationInfo)>,
     /// Stations' lists of tokens.
     pub lists: Vec<HeldList>,
     /// What was odd about stations' words.

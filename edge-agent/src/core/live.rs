@@ -1,5 +1,6 @@
 //! What the stations are doing right now: who is connected, the status of each as a whole and of its connectors, how its
-//! clock goes. Lost with the process on purpose: stations tell it again when they connect.
+//! clock goes. Lost with the process on purpose: stations tell it again when they connect. But who they are they tell when
+//! they boot, and a station whose connection alone went down does not boot again (1.6 §4.2): that is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use shared::units::{Timestamp, Wh};
 
 use super::admission::{Standing, Visitor};
 use super::visit::Visit;
-use super::{Core, Effects, LinkId, Reply, Send};
+use super::{Core, Effects, LinkId, Reply, Send, Write};
 
 /// A station that boots again within so long, and says nothing new, is answered and that is all (QUIRKS Q83).
 const FLOOD_MS: i64 = 30_000;
@@ -57,6 +58,15 @@ pub struct Connector {
 }
 
 impl Core {
+    /// Stations of this site that booted before the agent restarted.
+    pub(super) fn recognise(&mut self, stations: Vec<(StationId, StationInfo)>) {
+        for (station, info) in stations {
+            if matches!(self.standing(&station), Standing::Accepted | Standing::Held) {
+                self.stations.entry(station).or_default().info = Some(info);
+            }
+        }
+    }
+
     pub(super) fn connected(
         &mut self,
         now: Timestamp,
@@ -128,8 +138,11 @@ impl Core {
         let floods = known.info.as_ref() == Some(&info)
             && last.is_some_and(|last| (0..FLOOD_MS).contains(&now.millis_since(last)));
         known.floods = floods;
-        known.info = Some(info.clone());
+        let is_news = known.info.replace(info.clone()).as_ref() != Some(&info);
         let standing = self.standing(station);
+        if is_news && matches!(standing, Standing::Accepted | Standing::Held) {
+            fx.writes.push(Write::Known(station.clone(), Box::new(info.clone())));
+        }
         let interval_s = match standing {
             Standing::Accepted => self.heartbeat_of(station),
             Standing::Held | Standing::Pending => Some(PENDING_INTERVAL_S),

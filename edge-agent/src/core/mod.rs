@@ -124,6 +124,7 @@ impl Core {
         for document in restored.documents {
             core.adopt(document);
         }
+        core.recognise(restored.stations);
         for session in restored.sessions {
             core.sessions.insert(session);
         }

@@ -65,6 +65,7 @@ fn say(core: &mut Core, now: Timestamp, fact: StationFact) -> (Option<Reply>, Ve
     let reply = effects.sends.iter().find_map(|send| match send {
         Send::Reply { reply, .. } => Some(reply.clone()),
         Send::Ask { .. }
+        | Send::Withdraw { .. }
         | Send::Result(_)
         | Send::Directory(_)
         | Send::Prepare(_)

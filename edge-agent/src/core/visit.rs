@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::id::StationId;
+use shared::id::{CommandId, StationId};
 use shared::model::command::{CommandBody, Outcome, TriggeredMessage};
 use shared::units::Timestamp;
 
@@ -82,6 +82,15 @@ impl Core {
             {
                 held.push((command, ask));
             }
+        }
+    }
+
+    /// What was held back for a station is not asked after its time.
+    pub(super) fn withdraw(&mut self, station: &StationId, command: CommandId, fx: &mut Effects) {
+        let Some(link) = self.stations.get(station).and_then(|known| known.link) else { return };
+        match self.unready.get_mut(&link) {
+            Some(held) => held.retain(|(waiting, _)| *waiting != command),
+            None => fx.sends.push(Send::Withdraw { link, command }),
         }
     }
 

@@ -45,6 +45,8 @@ pub enum Order {
     Reply(CallId, Box<Reply>),
     /// Ask the station.
     Ask(CommandId, Box<Ask>),
+    /// What was to be asked need not be, if it is not on its way.
+    Withdraw(CommandId),
     /// Give a sign of life: somebody else says that he is this station.
     Probe(oneshot::Sender<()>),
     /// Another connection of the same station has taken over.
@@ -288,6 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
                 None => Ok(()),
             },
             Some(Order::Ask(command, ask)) => self.ask(command, &ask).await,
+            Some(Order::Withdraw(command)) => {
+                self.peer.withdraw(&command);
+                Ok(())
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use shared::sync::{Header, Record};
 use super::journal::Entry;
 use super::meta::{DECIDED_HERE, set_meta};
 use super::outbox::{self, signed};
-use super::{Position, Stamp, findings, gaps, security, settings, sum};
+use super::{Position, Stamp, findings, gaps, security, settings, stations, sum};
 use crate::core::{RunningSession, Write};
 
 /// Where one commit stands.
@@ -149,6 +149,7 @@ pub(super) fn row(db: &Transaction<'_>, stamp: &Stamp, write: &Write) -> anyhow:
         Write::Settings(read) => settings::keep(db, read)?,
         Write::SettingsMemory(station, memory) => settings::remember(db, station, memory)?,
         Write::SecurityMemory(station, memory) => security::remember(db, station, memory)?,
+        Write::Known(station, info) => stations::keep(db, station, info)?,
         Write::Finding(finding) => findings::keep(db, finding)?,
         Write::Suggested(suggested) => findings::suggested(db, suggested)?,
     }

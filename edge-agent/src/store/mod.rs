@@ -30,6 +30,7 @@ mod schema;
 mod security;
 mod settings;
 mod snapshot;
+mod stations;
 mod sum;
 mod thin;
 mod trouble;

@@ -16,7 +16,7 @@ const APPLICATION_ID: i32 = 0x4556_4231;
 /// SQLite before 3.51.3 can corrupt a WAL that is reset while it is read.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_reservations.sql"),
     include_str!("../../migrations/0003_errands.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/0006_findings.sql"),
     include_str!("../../migrations/0007_security.sql"),
     include_str!("../../migrations/0008_storage.sql"),
+    include_str!("../../migrations/0009_stations.sql"),
 ];
 
 /// How long the look at the pages may take. On slow storage a large database is not looked through to its end; what it is

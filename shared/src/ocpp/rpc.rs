@@ -183,6 +183,16 @@ impl<T> Peer<T> {
         Ok(())
     }
 
+    /// Takes a call of ours back that is not on its way. `false` when it is, or was never made.
+    pub fn withdraw(&mut self, ticket: &T) -> bool
+    where
+        T: PartialEq,
+    {
+        let before = self.queue.len();
+        self.queue.retain(|call| call.ticket != *ticket);
+        self.queue.len() < before
+    }
+
     /// Takes a received text.
     pub fn receive(&mut self, text: &str) -> Received<T> {
         match Frame::parse(text) {

@@ -80,7 +80,8 @@ impl Core {
         self.commands.values().filter_map(open).map(|command| command.expires_at).min()
     }
 
-    /// A station that was asked and neither answered nor left by the command's end did not answer in time.
+    /// A station that was asked and neither answered nor left by the command's end did not answer in time. One that was not
+    /// asked yet is not asked any more: a driver who was told that nothing came of it must not find that it did.
     pub(in crate::core) fn expire_commands(&mut self, now: Timestamp, fx: &mut Effects) {
         for command in self.open_commands() {
             if command.expires_at <= now {
@@ -90,6 +91,7 @@ impl Core {
                         (Outcome::TimedOut, "the station did not answer in time")
                     }
                 };
+                self.withdraw(&command.station, command.id, fx);
                 self.finish(command, refused(now, outcome, why), fx);
             }
         }

@@ -221,6 +221,7 @@ fn it_survives_a_restart_and_a_station_that_restarts_is_reminded() {
         | Write::Settings(_)
         | Write::SettingsMemory(..)
         | Write::SecurityMemory(..)
+        | Write::Known(..)
         | Write::CommandWaits(_)
         | Write::LocalList(_)
         | Write::Finding(_)

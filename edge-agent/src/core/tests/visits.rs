@@ -69,6 +69,57 @@ fn a_station_that_talks_on_after_its_line_broke_has_not_restarted() {
 }
 
 #[test]
+fn a_station_that_talks_on_after_the_gateway_restarted_has_not_restarted_either() {
+    let mut before = core();
+    let boot = arrive(&mut before, NOW);
+    let stations = boot.writes.iter().filter_map(|write| match write {
+        Write::Known(station, info) => Some((station.clone(), (**info).clone())),
+        _ => None,
+    });
+    let mut core = core_of(Restored { stations: stations.collect(), ..Restored::default() });
+    link_up(&mut core, NOW);
+    let reset = Command { body: CommandBody::Reset { hard: false }, ..remote_start(1, "") };
+    core.handle(NOW, Input::Command(reset.clone()));
+    let fact = StationFact::Authorize { token: IdToken::new("card") };
+    let call = Some(CallId(1));
+    let effects = core.handle(NOW, Input::Station { station: station(), link: LINK, call, fact });
+    assert_eq!(asks(&effects), [reset.body]);
+    let again = core.handle(
+        NOW,
+        Input::Station {
+            station: station(),
+            link: LINK,
+            call: Some(CallId(2)),
+            fact: StationFact::Booted(StationInfo::default()),
+        },
+    );
+    assert!(!again.writes.iter().any(|write| matches!(write, Write::Known(..))), "it is known");
+}
+
+#[test]
+fn what_was_held_back_beyond_its_time_is_not_asked() {
+    let mut core = core();
+    link_up(&mut core, NOW);
+    let expires_at = NOW.plus_millis(20_000);
+    let reset = Command { body: CommandBody::Reset { hard: false }, expires_at, ..remote_start(1, "") };
+    core.handle(NOW, Input::Command(reset.clone()));
+    let expired = core.handle(expires_at, Input::Tick);
+    assert_eq!(outcome(&expired), Some(Outcome::TimedOut));
+    let (_, effects) = tick(&mut core);
+    assert_eq!(asks(&effects), [trigger(TriggeredMessage::BootNotification)]);
+}
+
+#[test]
+fn what_waits_at_the_line_beyond_its_time_is_withdrawn() {
+    let mut core = core();
+    connect(&mut core);
+    let command = remote_start(1, "card");
+    core.handle(NOW, Input::Command(command.clone()));
+    let expired = core.handle(command.expires_at, Input::Tick);
+    assert!(expired.sends.contains(&Send::Withdraw { link: LINK, command: command.id }), "{expired:?}");
+}
+
+#[test]
 fn statuses_that_are_owed_are_asked_for_by_one_trigger_when_the_burst_is_over() {
     let mut core = core();
     for n in 0..3 {

@@ -41,6 +41,7 @@ impl Entry {
             Write::Event(_)
             | Write::Settings(_)
             | Write::SettingsMemory(..)
+            | Write::Known(..)
             | Write::Finding(_)
             | Write::Suggested(_) => false,
         };
