@@ -72,9 +72,8 @@ fn a_station_that_talks_on_after_its_line_broke_has_not_restarted() {
 fn a_station_that_talks_on_after_the_gateway_restarted_has_not_restarted_either() {
     let mut before = core();
     let boot = arrive(&mut before, NOW);
-    let stations = boot.writes.iter().filter_map(|write| match write {
-        Write::Known(station, info) => Some((station.clone(), (**info).clone())),
-        _ => None,
+    let stations = boot.writes.iter().filter_map(|write| {
+        if let Write::Known(station, info) = write { Some((station.clone(), (**info).clone())) } else { None }
     });
     let mut core = core_of(Restored { stations: stations.collect(), ..Restored::default() });
     link_up(&mut core, NOW);

@@ -28,6 +28,10 @@ impl Charger {
         Self(Station::connect(config))
     }
 
+    pub(crate) fn identity(&self) -> &str {
+        self.0.identity()
+    }
+
     pub(crate) async fn until_accepted(&self, limit: Duration) -> Result<()> {
         self.until("being accepted", limit, |view| view.accepted).await
     }

@@ -26,7 +26,7 @@ pub(crate) async fn story(stage: &Stage) -> Result<()> {
 
     tell("A driver plugs in at PIER-1 and starts from the app");
     first.plug_in().await?;
-    let connector = free_connector(stage).await?;
+    let connector = plugged_connector(stage, first.identity()).await?;
     from_app(stage, "startTransactionByUser", connector.clone()).await?;
     first.until_charging(SOON).await?;
 
@@ -92,14 +92,13 @@ async fn from_app(stage: &Stage, operation: &str, connector: Value) -> Result<()
     Ok(())
 }
 
-/// The connector of the first station, once the app shows all of them as free; a car that is plugged in waits at it.
-async fn free_connector(stage: &Stage) -> Result<Value> {
-    let map = "query($input: InputFilterSiteDto!) { getFilteredSite(input: $input) { available_ids } }";
-    let input = json!({ "input": { "siteId": stage.house.site.id, "connectorTypesSelected": ["Type 2"] } });
-    wait::until("a free connector on the map", SOON, || async {
-        let answer = stage.house.driver.ask(map, input.clone()).await.ok()?;
-        let free = answer.pointer("/getFilteredSite/0/available_ids")?.as_array()?;
-        (free.len() == stage.chargers.len()).then(|| free[0].clone())
+/// A station's connector, once the app shows that the car there is plugged in. Others may charge here meanwhile.
+async fn plugged_connector(stage: &Stage, station: &str) -> Result<Value> {
+    let map = "query($station: String!) { connectors(filter: {
+        chargePointHardwareId: { eq: $station }, statusName: { eq: \"Preparing\" } }) { id } }";
+    wait::until("the plugged connector in the app", SOON, || async {
+        let answer = stage.house.operator.ask(map, json!({ "station": station })).await.ok()?;
+        answer.pointer("/connectors/0/id")?.as_str()?.parse::<i64>().ok().map(Value::from)
     })
     .await
 }
