@@ -9,4 +9,5 @@ pub mod model;
 pub mod ocpp;
 pub mod sync;
 pub mod tariff;
+pub mod trace;
 pub mod units;

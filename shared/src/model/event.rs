@@ -259,3 +259,45 @@ pub enum Event {
     StationSecured(StationSecured),
     CredentialRotated(CredentialRotated),
 }
+
+impl Event {
+    /// The session that it is a fact of, if it is one of a session.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Event::SessionStarted(it) => Some(it.session),
+            Event::SessionStopped(it) => Some(it.session),
+            Event::SessionPriced(it) => Some(it.session),
+            Event::SessionMetered(it) => Some(it.session),
+            Event::MeterGap(it) => Some(it.session),
+            Event::AuthorisationDecided(_)
+            | Event::StopUnmatched(_)
+            | Event::SecurityNoticed(_)
+            | Event::CommandFinished(_)
+            | Event::StatusChanged(_)
+            | Event::PresenceChanged(_)
+            | Event::StationBooted(_)
+            | Event::DocumentApplied(_)
+            | Event::UnknownCardSeen(_)
+            | Event::ReservationEnded(_)
+            | Event::FirmwareProgressed(_)
+            | Event::LogProgressed(_)
+            | Event::LogReceived(_)
+            | Event::StationKnocked(_)
+            | Event::StationPending(_)
+            | Event::StationAdopted(_)
+            | Event::StationRejected(_)
+            | Event::WindowChanged(_)
+            | Event::SettingsRead(_)
+            | Event::SettingsApplied(_)
+            | Event::ClockMeasured(_)
+            | Event::LocalListChanged(_)
+            | Event::LocalCommandFinished(_)
+            | Event::FindingNoted(_)
+            | Event::QuirkSuggested(_)
+            | Event::SecurityReported(_)
+            | Event::SecurityProgressed(_)
+            | Event::StationSecured(_)
+            | Event::CredentialRotated(_) => None,
+        }
+    }
+}
