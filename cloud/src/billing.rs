@@ -4,7 +4,11 @@
 //! difference is a fault in somebody's facts: it raises an alarm, and the bill stays as it is until a person decides.
 //! Whatever comes later about a billed session does not change its bill.
 
+use std::ops::Range;
+use std::time::Instant;
+
 use serde_json::json;
+use shared::id::SessionId;
 use shared::tariff::{Cost, Tariff, price_quantities};
 use shared::units::{Timestamp, Wh};
 use sqlx::PgConnection;
@@ -14,30 +18,45 @@ use crate::db::alarm::{self, Alarm};
 use crate::db::bill::{self as rows, Ended};
 use crate::db::record::Origin;
 
+/// A bill that was made.
+#[derive(Debug)]
+pub struct Billed {
+    /// What for.
+    pub session: SessionId,
+    /// When it was made.
+    pub time: Range<Instant>,
+}
+
 /// Bills those of the sessions that have ended and are not billed yet, and compares with what the edge priced. To be called
-/// in the transaction that wrote a start, a stop or an edge's price; their order does not matter.
+/// in the transaction that wrote a start, a stop or an edge's price; their order does not matter. Returns the new bills.
 ///
 /// # Errors
 /// As any statement.
-pub async fn settle(tx: &mut PgConnection, origin: Origin, sessions: &[Uuid]) -> sqlx::Result<()> {
+pub async fn settle(tx: &mut PgConnection, origin: Origin, sessions: &[Uuid]) -> sqlx::Result<Vec<Billed>> {
+    let mut bills = Vec::new();
     for session in rows::ended(tx, sessions).await? {
-        let alarm = settle_one(tx, &session).await?;
+        let alarm = settle_one(tx, &session, &mut bills).await?;
         if let Some(alarm) = alarm {
             tracing::warn!(kind = alarm.kind, session = alarm.subject, "a bill needs a look");
             alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), &alarm).await?;
         }
     }
-    Ok(())
+    Ok(bills)
 }
 
-async fn settle_one(tx: &mut PgConnection, session: &Ended) -> sqlx::Result<Option<Alarm>> {
+async fn settle_one(
+    tx: &mut PgConnection,
+    session: &Ended,
+    bills: &mut Vec<Billed>,
+) -> sqlx::Result<Option<Alarm>> {
     let Some(tariff) = &session.tariff else { return Ok(Some(tariff_unknown(session))) };
     let total = match session.billed_micros {
         Some(total) => total,
         None => {
-            let cost = cost(session, tariff);
+            let (began, cost) = (Instant::now(), cost(session, tariff));
             if rows::insert(tx, session, &cost).await? {
                 metrics::counter!("bills_total").increment(1);
+                bills.push(Billed { session: SessionId(session.id), time: began..Instant::now() });
             }
             cost.total.micros
         }

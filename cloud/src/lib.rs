@@ -40,6 +40,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 
 pub use config::Config;
 
@@ -57,6 +58,8 @@ pub struct App {
     pub live: live::Hub,
     /// Counters, for `/metrics`.
     pub metrics: metrics::Handle,
+    /// What is told of sessions.
+    pub traces: Traces,
     /// The broker that enrolled gateways are told to connect to.
     pub mqtt_url: Arc<str>,
 }
@@ -70,6 +73,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let metrics = metrics::install();
     let db = db::open(&config).await?;
+    let instance = uuid::Uuid::new_v4().to_string();
+    let (traces, courier) = Traces::start(&config.traces, "cloud", env!("CARGO_PKG_VERSION"), instance)?;
 
     let embedded = match (config.roles.broker, &config.mqtt.url) {
         (true, None) => Some(broker::start(&config, db.clone(), &mut tasks, &stop).await?),
@@ -81,6 +86,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         config: Arc::new(config),
         db,
         metrics,
+        traces,
     };
     if app.config.roles.ingest {
         let broker = ingest::BrokerAt::from_config(&app.config.mqtt, embedded.as_ref())?;
@@ -109,6 +115,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     sd_notify::notify(&[sd_notify::NotifyState::Stopping]).ok();
     stop.cancel();
     tokio::time::timeout(LAST_WORK, tasks.join_all()).await.ok();
+    courier.finish().await;
     outcome
 }
 

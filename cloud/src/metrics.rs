@@ -53,5 +53,10 @@ fn describe() {
     gauge!("documents_behind", "Documents that a gateway should hold for five minutes and does not");
     gauge!("station_certificates_ending", "Stations whose certificate ends within 30 days, or has ended");
     gauge!("security_events_critical", "Critical events from stations within the last hour, by kind");
+    counter!("trace_spans_sent_total", "Steps of sessions that the collector of traces took");
+    counter!(
+        "trace_spans_dropped_total",
+        "Steps that nobody will see in a trace, by why: queue full, or not taken"
+    );
     counter!("live_lagged_total", "Subscribers that were too slow and had to start over");
 }

@@ -32,6 +32,8 @@ pub struct Config {
     pub local: Local,
     /// The cloud's side.
     pub sync: Sync,
+    /// A collector of traces.
+    pub traces: traces::Settings,
 }
 
 /// The stations' side.
@@ -201,8 +203,14 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Settings that have no default.
-const WITHOUT_DEFAULT: [&str; 5] =
-    ["sync__mqtt_url", "sync__cloud_url", "sync__ca_file", "tls__certificate", "tls__key"];
+const WITHOUT_DEFAULT: [&str; 6] = [
+    "sync__mqtt_url",
+    "sync__cloud_url",
+    "sync__ca_file",
+    "tls__certificate",
+    "tls__key",
+    "traces__headers_file",
+];
 
 /// `ocpp__listen` → `ocpp.listen`. A variable that is no setting is named in the log and left alone: other programs use
 /// the prefix too.
@@ -259,7 +267,8 @@ mod partial {
         frames: Frames,
         store: Store,
         local: Local,
-        sync: Sync
+        sync: Sync,
+        traces: Traces
     });
     optional!(Ocpp {
         listen: String,
@@ -303,6 +312,7 @@ mod partial {
         ack_timeout_most_seconds: u64,
         keep_days: u32,
     });
+    optional!(Traces { url: String, headers_file: String });
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod site;
 pub mod store;
 pub mod sync;
 pub mod tls;
+pub mod trace;
 pub mod workshop;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use shared::model::event::{Event, SecurityNoticed};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use traces::{Courier, Traces};
 
 use clock::Clock;
 use config::Config;
@@ -52,6 +54,7 @@ use ocpp::visitors;
 use pki::Authority;
 use site::{Links, Message, Site};
 use store::{Budget, Damage, Opened, Stamp, Store};
+use trace::{LaneTrace, SiteTrace};
 use workshop::Workshop;
 
 /// How long the last commits may take when the agent stops.
@@ -70,6 +73,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let Opened { store, restored, last_committed, damages, failed } =
         Store::open_within(&config.data_dir, budget)?;
     let clock = Arc::new(Clock::new(last_committed));
+    let (traces, courier) = start_traces(&config, &clock);
     let directory = Arc::new(Directory::new(config.ocpp.max_failed_logins));
 
     let room = Room { per_station: config.frames.keep_per_station, megabytes: config.frames.keep_megabytes };
@@ -104,6 +108,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         unasked: Vec::new(),
         installers: Vec::new(),
         ordered: HashMap::new(),
+        trace: SiteTrace::new(traces.clone()),
         stop: stop.child_token(),
     };
     let site = tokio::spawn(site.run(inbox));
@@ -141,7 +146,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     tokio::spawn(serve_pages(pages, local, stop.clone()));
     let server = door_keeper(&config, directory, &to_site, (&clock, &frames));
     doors.into_iter().for_each(|door| door.serve(server.clone(), stop.clone()));
-    let uplink = Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone(), frames };
+    let uplink =
+        Uplink { fast_path, held, online, site: to_site.clone(), clock: clock.clone(), frames, traces };
     let uplink = tokio::spawn(uplink.run(config.clone(), store.clone()));
     tokio::spawn(keep_snapshots(
         store.clone(),
@@ -154,7 +160,17 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     tracing::info!("stopping: no new connections, what was received is still committed");
     stop.cancel();
     let _ = tokio::time::timeout(STOPPING, site).await;
+    courier.finish().await;
     outcome
+}
+
+/// Nobody charges less because a collector cannot be used.
+fn start_traces(config: &Config, clock: &Clock) -> (Traces, Courier) {
+    let version = env!("CARGO_PKG_VERSION");
+    Traces::start(&config.traces, "edge-agent", version, clock.boot.to_string()).unwrap_or_else(|error| {
+        tracing::error!(error = format!("{error:#}"), "sessions are not traced");
+        Default::default()
+    })
 }
 
 /// Waits for the end: the stop signal, or a failure that only a restart mends.
@@ -208,6 +224,7 @@ struct Uplink {
     site: mpsc::Sender<Message>,
     clock: Arc<Clock>,
     frames: FrameLog,
+    traces: Traces,
 }
 
 impl Uplink {
@@ -215,8 +232,9 @@ impl Uplink {
     async fn run(self, config: Config, store: Store) -> anyhow::Result<()> {
         let Some(identity) = wait_for_identity(&config.data_dir).await? else { return Ok(()) };
         tracing::info!(gateway = %identity.gateway, "syncing with the cloud");
-        let Uplink { fast_path, held, online, site, clock, frames } = self;
+        let Uplink { fast_path, held, online, site, clock, frames, traces } = self;
         let config = config.sync;
+        let trace = LaneTrace::new(traces, identity.gateway);
         sync::Sync {
             identity,
             config,
@@ -227,6 +245,7 @@ impl Uplink {
             documents: held,
             online,
             frames,
+            trace,
         }
         .run()
         .await

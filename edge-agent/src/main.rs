@@ -110,7 +110,7 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Run) {
         Command::DefaultConfig => print(config::DEFAULT),
         Command::CheckConfig => {
-            Config::load(cli.config.as_deref())?;
+            Config::load(cli.config.as_deref())?.traces.check()?;
             print("the configuration is valid\n");
         }
         Command::SignStation { station, csr } => {

@@ -15,6 +15,7 @@ use shared::model::document::DocumentVersion;
 use shared::model::{Command, CommandResult};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use traces::Moment;
 
 use crate::clock::Clock;
 use crate::core::{
@@ -26,6 +27,7 @@ use crate::local::Snapshot;
 use crate::ocpp::credentials::Directory;
 use crate::ocpp::link::Order;
 use crate::store::{RawMessage, Stamp, Store, StoreFailed};
+use crate::trace::{Frame, SiteTrace};
 use crate::workshop::Workshop;
 
 /// Inputs that may wait. When full, connections wait, and then the stations at their sockets.
@@ -43,6 +45,8 @@ pub enum Message {
         input: Input,
         /// The station's own words.
         raw: Option<RawMessage>,
+        /// The message that it came in, if that may be about a session.
+        frame: Option<Frame>,
     },
     /// A station connected.
     LinkUp {
@@ -82,6 +86,12 @@ pub enum Message {
     },
 }
 
+impl Message {
+    fn frame(&mut self) -> Option<Frame> {
+        if let Message::Station { frame, .. } = self { frame.take() } else { None }
+    }
+}
+
 /// The site's task.
 pub struct Site {
     /// The rules and the state.
@@ -110,6 +120,8 @@ pub struct Site {
     pub ordered: HashMap<CommandId, Vec<oneshot::Sender<CommandResult>>>,
     /// Installers who wait for the commit of what they decided.
     pub installers: Vec<oneshot::Sender<Result<(), String>>>,
+    /// What is told of sessions.
+    pub trace: SiteTrace,
     /// Cancelled when the agent shall stop.
     pub stop: CancellationToken,
 }
@@ -193,8 +205,10 @@ impl Site {
         }
         histogram!("edge_batch_size").record(f64::from(u32::try_from(messages.len()).unwrap_or(u32::MAX)));
         let (mut effects, mut raw) = (Effects::default(), Vec::new());
-        for message in messages {
+        for mut message in messages {
+            let (frame, taken) = (message.frame(), Moment::now(self.clock.now()));
             let more = self.take(message, &mut raw).await;
+            self.trace.decided(frame, taken, &more);
             effects.writes.extend(more.writes);
             effects.sends.extend(more.sends);
         }
@@ -206,7 +220,7 @@ impl Site {
     async fn take(&mut self, message: Message, raw: &mut Vec<RawMessage>) -> Effects {
         let input = match message {
             Message::Input(input) => input,
-            Message::Station { input, raw: words } => {
+            Message::Station { input, raw: words, frame: _ } => {
                 raw.extend(words);
                 self.recall(&input).await;
                 input
@@ -286,8 +300,10 @@ impl Site {
     async fn perform(&mut self, effects: Effects, raw: Vec<RawMessage>) -> Result<(), StoreFailed> {
         let documents = effects.writes.iter().any(|write| matches!(write, Write::Document(_)));
         if !effects.writes.is_empty() || !raw.is_empty() {
-            let writes = newest_sessions_only(effects.writes);
-            self.store.commit(self.stamp(), writes, raw).await?;
+            let (stamp, writes) = (self.stamp(), newest_sessions_only(effects.writes));
+            let told = self.trace.committing(stamp, &writes);
+            self.store.commit(stamp, writes, raw).await?;
+            self.trace.committed(told);
         }
         if documents {
             self.publish_documents();

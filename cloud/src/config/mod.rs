@@ -67,6 +67,8 @@ pub struct Config {
     pub retention: Retention,
     /// The batches that gateways send.
     pub ingest: Ingest,
+    /// A collector of traces.
+    pub traces: traces::Settings,
     /// What is written to standard error.
     pub log: Log,
 }
@@ -153,6 +155,7 @@ impl Default for Config {
             files: Files::default(),
             retention: Retention::default(),
             ingest: Ingest::default(),
+            traces: traces::Settings::default(),
             log: Log::default(),
         }
     }
@@ -224,6 +227,7 @@ impl Config {
         self.api.check()?;
         self.mail.check()?;
         self.sms.check()?;
+        self.traces.check()?;
         if self.auth.dev_mailbox && (self.mail.server.is_some() || self.sms.url.is_some()) {
             bail!(
                 "auth.dev_mailbox shows messages instead of sending them: take it out, or mail.server and sms.url"

@@ -6,6 +6,8 @@
 //! other error is transient: nothing is committed, nothing acknowledged, and the gateway sends again.
 
 use std::collections::HashSet;
+use std::ops::Range;
+use std::time::Instant;
 
 use serde_json::json;
 use shared::id::SessionId;
@@ -17,11 +19,12 @@ use sqlx::{Acquire as _, PgConnection, PgPool};
 
 use super::life::Life;
 use super::project::{self, Changes};
+use crate::billing::{self, Billed};
 use crate::db::alarm::{self, Alarm};
 use crate::db::record::{Numbered, Origin};
 use crate::db::{cursor, file_step, local_list, projection, quarantine, record, unknown_card};
 use crate::live::Hint;
-use crate::{billing, booking, command, documents};
+use crate::{booking, command, documents};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub enum Outcome {
         records: usize,
         /// Whom to tell.
         hint: Box<Hint>,
+        /// What was done.
+        steps: Steps,
     },
     /// It was committed before.
     Repeated(u64),
@@ -41,6 +46,15 @@ pub enum Outcome {
     Gap(u64),
     /// The epoch may write no more.
     Stopped(String),
+}
+
+/// What was done for a committed batch, for the traces of its sessions.
+#[derive(Debug)]
+pub struct Steps {
+    /// When rows were changed.
+    pub project: Range<Instant>,
+    /// The bills that were made.
+    pub bills: Vec<Billed>,
 }
 
 /// Applies a batch.
@@ -87,6 +101,7 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
         return Ok(Outcome::Repeated(watermark));
     }
     let mut done = Done::default();
+    let began = Instant::now();
     match way {
         Way::Whole => done = write(&mut tx, origin, new).await?,
         Way::OneByOne => {
@@ -95,13 +110,15 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
             }
         }
     }
+    let project = began..Instant::now();
     cursor::advance(&mut tx, gateway, epoch, lane, watermark).await?;
     tx.commit().await?;
     fault_after_commit();
     for reason in done.parked {
         metrics::counter!("quarantined_total", "reason" => reason).increment(1);
     }
-    Ok(Outcome::Committed { watermark, records: new.len(), hint: Box::new(done.hint) })
+    let steps = Steps { project, bills: done.bills };
+    Ok(Outcome::Committed { watermark, records: new.len(), hint: Box::new(done.hint), steps })
 }
 
 /// The same number was used for other bytes: the gateway was cloned, or restored from a backup.
@@ -134,11 +151,13 @@ pub(super) async fn freeze(tx: &mut PgConnection, origin: Origin, reason: &str) 
 struct Done {
     hint: Hint,
     parked: Vec<&'static str>,
+    bills: Vec<Billed>,
 }
 
 impl Done {
     fn add(&mut self, other: Done) {
         self.hint.merge(other.hint);
+        self.bills.extend(other.bills);
         self.parked.extend(other.parked);
     }
 }
@@ -173,8 +192,9 @@ async fn write(tx: &mut PgConnection, origin: Origin, records: &[Numbered<'_>]) 
             }
         }
     }
-    let orphans = project(tx, origin, &changes, &mut done.hint).await?;
-    for one in orphaned(origin.lane, records, &orphans) {
+    let projected = project(tx, origin, &changes, &mut done.hint).await?;
+    done.bills = projected.bills;
+    for one in orphaned(origin.lane, records, &projected.orphans) {
         quarantine::park(tx, origin, one, "no such session of this gateway").await?;
         done.parked.push("no session");
     }
@@ -197,20 +217,28 @@ fn label(error: &RecordError) -> &'static str {
     }
 }
 
-/// Writes what changed, skipping what did not. Returns sessions that were spoken of and that the gateway does not have.
+/// What projecting led to.
+#[derive(Default)]
+pub(super) struct Projected {
+    /// Sessions that were spoken of and that the gateway does not have.
+    pub(super) orphans: HashSet<SessionId>,
+    /// The bills that were made.
+    bills: Vec<Billed>,
+}
+
+/// Writes what changed, skipping what did not.
 pub(super) async fn project(
     tx: &mut PgConnection,
     origin: Origin,
     changes: &Changes,
     hint: &mut Hint,
-) -> sqlx::Result<HashSet<SessionId>> {
-    let mut orphans = HashSet::new();
+) -> sqlx::Result<Projected> {
     match origin.lane {
-        Lane::Billing => orphans.extend(project_billing(tx, origin, changes, hint).await?),
+        Lane::Billing => return project_billing(tx, origin, changes, hint).await,
         Lane::Meter => project_meter(tx, origin, changes, hint).await?,
         Lane::Status => project_status(tx, origin, changes, hint).await?,
     }
-    Ok(orphans)
+    Ok(Projected::default())
 }
 
 async fn project_meter(
@@ -235,21 +263,21 @@ async fn project_billing(
     origin: Origin,
     changes: &Changes,
     hint: &mut Hint,
-) -> sqlx::Result<Vec<SessionId>> {
-    let mut orphans = Vec::new();
+) -> sqlx::Result<Projected> {
+    let mut projected = Projected::default();
     if !changes.starts.is_empty() {
         projection::sessions_started(tx, origin, &changes.starts).await?;
     }
     if !changes.stops.is_empty() {
-        orphans.extend(projection::sessions_stopped(tx, origin, &changes.stops).await?);
+        projected.orphans.extend(projection::sessions_stopped(tx, origin, &changes.stops).await?);
     }
     if !changes.prices.is_empty() {
-        orphans.extend(projection::sessions_priced(tx, origin, &changes.prices).await?);
+        projected.orphans.extend(projection::sessions_priced(tx, origin, &changes.prices).await?);
     }
     let stops = changes.stops.iter().map(|it| it.session.0);
     let settled: Vec<_> = stops.chain(changes.prices.iter().map(|it| it.session.0)).collect();
     if !settled.is_empty() {
-        billing::settle(tx, origin, &settled).await?;
+        projected.bills = billing::settle(tx, origin, &settled).await?;
     }
     hint.sessions.extend(changes.starts.iter().map(|it| it.session.0).chain(settled));
     for result in &changes.results {
@@ -261,7 +289,7 @@ async fn project_billing(
     for alarm in &changes.alarms {
         alarm::raise(tx, Some(origin.gateway), Some(origin.site_id), alarm).await?;
     }
-    Ok(orphans)
+    Ok(projected)
 }
 
 async fn project_status(

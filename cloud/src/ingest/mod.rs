@@ -20,6 +20,7 @@ pub mod project;
 pub mod replay;
 mod replica;
 pub mod security;
+mod trace;
 mod uplink;
 mod worker;
 

@@ -93,6 +93,6 @@ async fn write(
     }
     let mut changes = Changes::default();
     changes.add(&one.record.header.key, event);
-    let orphans = batch::project(tx, origin, &changes, hint).await?;
-    Ok(if orphans.is_empty() { Ok(()) } else { Err("no such session of this gateway".into()) })
+    let projected = batch::project(tx, origin, &changes, hint).await?;
+    Ok(if projected.orphans.is_empty() { Ok(()) } else { Err("no such session of this gateway".into()) })
 }

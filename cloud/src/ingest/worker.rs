@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::batch::{self, Outcome};
 use super::frame::{self, Heard, Unheard};
 use super::hello;
+use super::trace;
 use super::uplink::Uplink;
 use crate::db::gateway::Gateway;
 use crate::db::record::Origin;
@@ -130,8 +131,9 @@ impl Worker {
     ) -> sqlx::Result<()> {
         let origin = Origin { gateway: id, site_id: gateway.site_id, epoch: batch.epoch, lane: batch.lane };
         let watermark = match batch::apply(&self.app.db, origin, batch).await? {
-            Outcome::Committed { watermark, records, hint } => {
+            Outcome::Committed { watermark, records, hint, steps } => {
                 count(batch, records, arrived);
+                trace::tell(&self.app.traces, origin, batch, records, arrived, &steps);
                 self.app.live.hint(*hint);
                 watermark
             }

@@ -45,6 +45,7 @@ pub(crate) async fn api_with(database_url: &str, configure: impl FnOnce(&mut Con
         live: cloud::live::Hub::start(db.clone(), CancellationToken::new()),
         db,
         metrics: cloud::metrics::install(),
+        traces: Default::default(),
         mqtt_url: "mqtt://127.0.0.1:1883".into(),
     };
     (cloud::http::router(app.clone()).await.unwrap(), app)

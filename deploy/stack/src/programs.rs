@@ -26,7 +26,9 @@ fn check_fresh(name: &str, path: &Path) -> Result<()> {
     let Ok(built) = path.metadata().and_then(|meta| meta.modified()) else {
         bail!("{} is not built: run `cargo build --workspace`", path.display());
     };
-    for sources in ["shared/src", &format!("{name}/src")] {
+    let own = format!("{name}/src");
+    let traces = (name != "firmware-sim").then_some("traces/src");
+    for sources in ["shared/src", &own].into_iter().chain(traces) {
         ensure!(
             newest(&repository().join(sources))? <= built,
             "{} is older than {sources}: run `cargo build --workspace`",

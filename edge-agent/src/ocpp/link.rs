@@ -37,6 +37,7 @@ use crate::core::{Ask, AskEnd, CallId, Input, LinkId, Reply, StationFact};
 use crate::frames::Tap;
 use crate::site::Message;
 use crate::store::RawMessage;
+use crate::trace::Frame;
 
 /// What the site wants of a connection. Small, because every connection holds a block of 32 of them ready.
 #[derive(Debug)]
@@ -237,6 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     ) -> Result<(), End> {
         let Read { value: call, mut findings } = read;
         let action = call.action();
+        let frame = Frame::of(&self.link.station, action, self.link.clock.now());
         let bills = matches!(call, StationCall::StartTransaction(_) | StationCall::StopTransaction(_));
         if let Some(said) = skew::said_at(&call)
             && let Some(skew_ms) = self.skew.hear(self.link.clock.now(), said)
@@ -244,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             if skew_ms.unsigned_abs() > skew::WRONG_MS {
                 tracing::warn!(station = %self.link.station, skew_ms, "the station's clock is wrong");
             }
-            self.tell(None, StationFact::ClockMeasured(skew_ms), None).await?;
+            self.tell(None, StationFact::ClockMeasured(skew_ms), None, None).await?;
         }
         self.manner.called(key.clone(), matches!(call, StationCall::StartTransaction(_)));
         let (station, now) = (self.link.station.clone(), self.link.clock.now());
@@ -263,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
                 self.calls.insert(call, key);
                 let raw =
                     keep.then(|| RawMessage { station: self.link.station.clone(), text: text.to_owned() });
-                self.tell(Some(call), fact, raw).await
+                self.tell(Some(call), fact, raw, frame).await
             }
         }
     }
@@ -379,9 +381,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         call: Option<CallId>,
         fact: StationFact,
         raw: Option<RawMessage>,
+        frame: Option<Frame>,
     ) -> Result<(), End> {
         let (station, link) = (self.link.station.clone(), self.link.id);
-        self.inform(Message::Station { input: Input::Station { station, link, call, fact }, raw }).await
+        let input = Input::Station { station, link, call, fact };
+        self.inform(Message::Station { input, raw, frame }).await
     }
 
     async fn inform(&mut self, message: Message) -> Result<(), End> {

@@ -29,6 +29,7 @@ use crate::enroll::Identity;
 use crate::frames::FrameLog;
 use crate::site::Message;
 use crate::store::{Position, Store};
+use crate::trace::LaneTrace;
 use machine::{Action, Heard, Machine, Patience};
 pub use mqtt::Event;
 
@@ -52,6 +53,8 @@ pub struct Sync {
     pub frames: FrameLog,
     /// For displays: is the cloud there?
     pub online: watch::Sender<bool>,
+    /// What is told of sessions.
+    pub trace: LaneTrace,
 }
 
 struct Running {
@@ -195,11 +198,13 @@ impl Running {
             Action::Send { lane, after, limit } => self.send(lane, after, limit).await?,
             Action::Acked { lane, watermark } => {
                 counter!("edge_sync_acked_total", "lane" => lane.name()).increment(1);
+                self.sync.trace.acked(lane, watermark);
                 self.sync.store.acked(lane, watermark).await?;
             }
             Action::NewEpoch { reason } => {
                 tracing::warn!(reason, "the cloud and this database disagree: a new epoch begins");
                 counter!("edge_sync_epochs_total").increment(1);
+                self.sync.trace.renumbered();
                 self.sync.store.new_epoch().await?;
             }
             Action::Stuck { reason } => tracing::error!(reason, "the cloud refuses this gateway"),
@@ -213,6 +218,7 @@ impl Running {
         let records = self.sync.store.records(lane, after, limit).await?;
         let Some((first_seq, _)) = records.first() else { return Ok(()) };
         let (first_seq, boot) = (*first_seq, self.sync.clock.boot);
+        self.sync.trace.sent(lane, &records, self.sync.clock.now());
         let records = records.into_iter().map(|(_, record)| record).collect();
         self.publish(UpTopic::Batch, &Up::Batch(Batch { epoch, boot, lane, first_seq, records }));
         Ok(())

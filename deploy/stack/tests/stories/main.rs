@@ -28,3 +28,4 @@ mod replicas;
 mod security;
 mod story;
 mod tls;
+mod trace;

@@ -1,0 +1,63 @@
+//! What the cloud tells of sessions: see [`shared::trace`] for the whole, from a station's message to the bill.
+//!
+//! Told after the commit, from what the batch left behind, so that a collector never learns of what was rolled back.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Instant;
+
+use shared::id::SessionId;
+use shared::model::Event;
+use shared::sync::{Batch, Record};
+use shared::trace as name;
+use traces::{Moment, Span, SpanKind, Traces};
+
+use super::batch::Steps;
+use crate::clock;
+use crate::db::record::Origin;
+
+/// Tells of the last `new` records of a committed batch.
+pub(super) fn tell(
+    traces: &Traces,
+    origin: Origin,
+    batch: &Batch,
+    new: usize,
+    arrived: Instant,
+    steps: &Steps,
+) {
+    if !traces.is_on() {
+        return;
+    }
+    let now = Moment::now(clock::now());
+    let times = |time: &Range<Instant>| (now.time_of(time.start), now.time_of(time.end));
+    let mut last = BTreeMap::new();
+    for (session, record) in of_sessions(batch, new) {
+        let key = &record.header.key;
+        let span = Span::new(session, name::ingest(session, key), "ingest", now.time_of(arrived), now.time());
+        let span = span.of(name::record(session, key)).kind(SpanKind::Consumer);
+        let kind = i64::from(record.header.kind);
+        traces.tell(with_origin(span, origin).with("record.kind", kind));
+        last.insert(session, key);
+    }
+    for (session, key) in &last {
+        let (from, to) = times(&steps.project);
+        let span = Span::new(*session, name::project(*session, key), "project", from, to);
+        traces.tell(span.of(name::ingest(*session, key)));
+    }
+    for billed in &steps.bills {
+        let ((from, to), id) = (times(&billed.time), name::bill(billed.session));
+        let span = Span::new(billed.session, id, "bill", from, to);
+        let parent = last.get(&billed.session).map(|key| name::project(billed.session, key));
+        traces.tell(span.of(parent.unwrap_or_else(|| name::session(billed.session))));
+    }
+}
+
+fn of_sessions(batch: &Batch, new: usize) -> impl Iterator<Item = (SessionId, &Record)> {
+    let known = batch.records.len().saturating_sub(new);
+    let session = |record: &Record| record.event(batch.lane).ok().as_ref().and_then(Event::session);
+    batch.records[known..].iter().filter_map(move |record| Some((session(record)?, record)))
+}
+
+fn with_origin(span: Span, origin: Origin) -> Span {
+    span.with("gateway.id", origin.gateway.to_string()).with("record.lane", origin.lane.name())
+}
