@@ -42,7 +42,8 @@ impl Traces {
         instance: String,
     ) -> anyhow::Result<(Traces, Courier)> {
         let Some(destination) = settings.destination()? else { return Ok(Default::default()) };
-        tracing::info!(url = destination.url, "sessions are traced");
+        // The host alone: some collectors want their token in the rest.
+        tracing::info!(collector = destination.url.host_str(), "sessions are traced");
         let mut exporter = exporter(destination).context("traces")?;
         let version = KeyValue::new("service.version", version);
         let instance = KeyValue::new("service.instance.id", instance);
@@ -136,7 +137,7 @@ fn exporter(to: Destination) -> anyhow::Result<SpanExporter> {
         .with_http()
         .with_http_client(client)
         .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(to.url)
+        .with_endpoint(to.url.as_str())
         .with_headers(to.headers)
         .with_timeout(PATIENCE)
         .with_retry_policy(RetryPolicy::disabled());

@@ -20,7 +20,7 @@ pub struct Settings {
 
 /// A collector that can be sent to.
 pub(crate) struct Destination {
-    pub(crate) url: String,
+    pub(crate) url: Url,
     pub(crate) headers: HashMap<String, String>,
 }
 
@@ -49,7 +49,7 @@ impl Settings {
 }
 
 /// The address that is posted to. Without a path it is the one that OTLP names.
-fn endpoint(text: &str) -> anyhow::Result<String> {
+fn endpoint(text: &str) -> anyhow::Result<Url> {
     let example = "such as http://127.0.0.1:4318";
     let mut url = Url::parse(text).with_context(|| format!("traces.url is no address {example}"))?;
     ensure!(
@@ -67,7 +67,7 @@ fn endpoint(text: &str) -> anyhow::Result<String> {
     if url.path() == "/" {
         url.set_path("/v1/traces");
     }
-    Ok(url.into())
+    Ok(url)
 }
 
 /// The headers of a file. What is wrong is named by its line, never by what stands there.
@@ -109,7 +109,7 @@ mod tests {
             ("https://otlp.example.com/", "https://otlp.example.com/v1/traces"),
             ("https://example.com/otlp/v1/traces?org=1", "https://example.com/otlp/v1/traces?org=1"),
         ] {
-            assert_eq!(settings(given, None).destination().unwrap().unwrap().url, posted);
+            assert_eq!(settings(given, None).destination().unwrap().unwrap().url.as_str(), posted);
         }
     }
 

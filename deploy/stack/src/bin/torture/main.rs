@@ -8,6 +8,7 @@ mod checker;
 mod cli;
 mod drivers;
 mod measure;
+mod older;
 mod outcome;
 mod power;
 mod prober;

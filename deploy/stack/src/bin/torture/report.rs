@@ -46,8 +46,8 @@ const ELSEWHERE: [(&str, &str); 10] = [
         "`cargo test -p shared --test wire_v1` (golden bytes), `cargo test -p cloud --test ingest` (unknown kinds, unknown versions); there is one wire version so far, so older programs were not run beside newer ones.",
     ),
     (
-        "F24, upgrades killed at each step",
-        "not run. Each migration is one transaction with its own version number, in SQLite and in Postgres. Rollbacks were not run.",
+        "F24, what its row leaves out",
+        "rollbacks to an earlier program (its agent refuses a newer database in words: `cargo test -p edge-agent --test storage damage`); the cloud's migrations were killed on an empty database.",
     ),
     (
         "F25, tenants against one another",

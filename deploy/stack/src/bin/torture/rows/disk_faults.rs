@@ -24,14 +24,14 @@ const SICK: Duration = Duration::from_millis(2_500);
 
 /// What a disk says, to which calls.
 #[derive(Clone, Copy, Debug)]
-struct Sickness {
+pub(super) struct Sickness {
     calls: &'static str,
     error: &'static str,
     /// From then on, or that once.
     stays: bool,
 }
 
-const FULL: [Sickness; 2] = [
+pub(super) const FULL: [Sickness; 2] = [
     Sickness { calls: "pwrite64,write,ftruncate,fallocate", error: "ENOSPC", stays: true },
     Sickness { calls: "pwrite64", error: "ENOSPC", stays: false },
 ];
@@ -114,7 +114,8 @@ fn last_words(edge: &mut Edge) -> Vec<String> {
     counts.into_iter().map(|(reason, times)| format!("{times} times: {reason}")).collect()
 }
 
-fn under(database: &Path, kind: Sickness, nth: u64) -> Vec<OsString> {
+/// What to start an agent under, so that the disk below its database fails at the nth of such calls.
+pub(super) fn under(database: &Path, kind: Sickness, nth: u64) -> Vec<OsString> {
     let Sickness { calls, error, stays } = kind;
     let from_then_on = if stays { "+" } else { "" };
     let mut words: Vec<OsString> =

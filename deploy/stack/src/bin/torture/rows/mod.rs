@@ -16,6 +16,7 @@ mod power_cut;
 mod power_on;
 mod reborn;
 mod soak;
+mod upgrade;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -78,6 +79,9 @@ pub(crate) enum Row {
     /// Storms of orders
     #[value(name = "F22")]
     Commands,
+    /// Upgrades are killed at each step
+    #[value(name = "F24")]
+    Upgrade,
     /// All of it, for long
     #[value(name = "F27")]
     Soak,
@@ -128,6 +132,7 @@ impl Row {
             Row::Histories => "F16",
             Row::CutOff => "F20",
             Row::Commands => "F22",
+            Row::Upgrade => "F24",
             Row::Soak => "F27",
             Row::PowerOn => "F28",
             Row::OneOfEach => "ALL",
@@ -157,6 +162,9 @@ impl Row {
             Row::Histories => "stations that repeat, forget, reorder and reconnect, in virtual time",
             Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
             Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
+            Row::Upgrade => {
+                "the agent and the cloud are upgraded over what earlier ones left, and killed at each step"
+            }
             Row::Soak => "the link, the cloud, its database and the agent fail in turn, for long",
             Row::OneOfEach => {
                 "many gateways drain; one of three NATS nodes, one of three replicas and the primary are killed for good"
@@ -193,6 +201,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::Histories => by_cargo::histories(trial).await,
         Row::CutOff => cut_off::play(trial).await,
         Row::Commands => commands::play(trial).await,
+        Row::Upgrade => upgrade::play(trial).await,
         Row::Soak => soak::play(trial).await,
         Row::PowerOn => power_on::play(trial).await,
         Row::OneOfEach => one_of_each::play(trial).await,

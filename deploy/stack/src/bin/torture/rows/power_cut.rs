@@ -117,7 +117,7 @@ fn answered(bytes: &[u8]) -> Vec<String> {
 }
 
 /// Writes the files of a disk to a folder of its own.
-fn lay_out(room: &Path, data: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<PathBuf> {
+pub(super) fn lay_out(room: &Path, data: &Path, files: &BTreeMap<PathBuf, Vec<u8>>) -> Result<PathBuf> {
     let image = room.join("edge");
     if image.exists() {
         std::fs::remove_dir_all(&image)?;
@@ -137,7 +137,7 @@ fn look(image: &Path, said: &[&Promised], end: &Kept) -> Result<Vec<String>> {
 }
 
 /// Starts the agent on a disk, far from the cloud, and ends it.
-async fn start_on(edge: &Edge, image: &Path) -> Result<()> {
+pub(super) async fn start_on(edge: &Edge, image: &Path) -> Result<()> {
     let mut again = edge.elsewhere(image)?;
     again.start().await?;
     again.state().await?;
