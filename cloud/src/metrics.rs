@@ -24,6 +24,7 @@ fn describe() {
     counter!("ingest_records_total", "Records committed");
     counter!("ingest_duplicates_total", "Batches that were already committed and acknowledged again");
     counter!("ingest_rejected_total", "Frames dropped unapplied, by reason");
+    counter!("ingest_ahead_total", "Live sessions that came ahead of a backlog, by what became of them");
     counter!(
         "ingest_dropped_total",
         "Frames dropped because a worker's queue was full; gateways send them again"

@@ -52,8 +52,8 @@ use shared::model::settings::{
 use shared::model::token::{AuthorisedBy, TokenEntry};
 use shared::model::{AuthStatus, ConnectorStatus, IdToken, MeterReading, StationInfo};
 use shared::sync::{
-    Ack, Batch, ClockQuality, Document, Down, DownTopic, FrameKey, Header, Hello, Record, Topic, Up, UpTopic,
-    Verdict, Welcome,
+    Ack, Ahead, Batch, ClockQuality, Document, Down, DownTopic, FrameKey, Header, Hello, Record, Topic, Up,
+    UpTopic, Verdict, Welcome,
 };
 use shared::tariff::{Dimension, PriceComponent, Tariff, price_quantities};
 use shared::units::{Currency, MilliAmps, MilliVolts, Percent, Timestamp, Watts, Wh};
@@ -556,6 +556,8 @@ fn ups() -> Vec<(UpTopic, Up)> {
     all.extend(Lane::ALL.map(batch));
     all.push((UpTopic::Result, Up::Result(result())));
     all.push((UpTopic::Result, Up::Result(CommandResult { told: Told::Frames(frames()), ..result() })));
+    let records = [300, 302].into_iter().zip(events().iter().map(record)).collect();
+    all.push((UpTopic::Batch, Up::Ahead(Ahead { epoch: Epoch(id(2)), records })));
     all
 }
 

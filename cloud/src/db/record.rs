@@ -117,18 +117,23 @@ pub async fn same_as_stored(
     origin: Origin,
     records: &[Numbered<'_>],
 ) -> sqlx::Result<bool> {
+    let numbers: Vec<i64> = records.iter().map(|it| signed(it.seq)).collect();
+    let (first, last) = (numbers.iter().min().copied(), numbers.iter().max().copied());
     let other: bool = sqlx::query_scalar(
         "select exists (
              select from unnest($4::bigint[], $5::int[], $6::bytea[]) u (seq, kind, body)
              join records r on r.gateway_id = $1 and r.epoch = $2 and r.lane = $3 and r.seq = u.seq
+                  and r.seq between $7 and $8
              where (r.kind, r.body) is distinct from (u.kind, u.body))",
     )
     .bind(origin.gateway.0)
     .bind(origin.epoch.0)
     .bind(number(origin.lane))
-    .bind(records.iter().map(|it| signed(it.seq)).collect::<Vec<_>>())
+    .bind(numbers)
     .bind(records.iter().map(|it| i32::from(it.record.header.kind)).collect::<Vec<_>>())
     .bind(records.iter().map(|it| it.record.body.as_slice()).collect::<Vec<_>>())
+    .bind(first)
+    .bind(last)
     .fetch_one(tx)
     .await?;
     Ok(!other)

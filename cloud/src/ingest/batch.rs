@@ -53,6 +53,8 @@ pub enum Outcome {
 pub struct Steps {
     /// When rows were changed.
     pub project: Range<Instant>,
+    /// The numbers of the records that were not known.
+    pub new: HashSet<u64>,
     /// The bills that were made.
     pub bills: Vec<Billed>,
 }
@@ -94,8 +96,10 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
         Judged::Apply { skip, watermark } => (skip, watermark),
     };
     let (known, new) = numbered.split_at(skip);
-    if !known.is_empty() && !record::same_as_stored(&mut tx, origin, known).await? {
-        return contradiction(tx, origin, batch.first_seq).await;
+    // What is new to the cursor may have come ahead of its turn.
+    let stored = if lane == Lane::Billing { &numbered } else { known };
+    if !record::same_as_stored(&mut tx, origin, stored).await? {
+        return contradiction(tx, origin, batch.first_seq).await.map(Outcome::Stopped);
     }
     if new.is_empty() {
         return Ok(Outcome::Repeated(watermark));
@@ -117,21 +121,21 @@ async fn attempt(db: &PgPool, origin: Origin, batch: &Batch, way: Way) -> sqlx::
     for reason in done.parked {
         metrics::counter!("quarantined_total", "reason" => reason).increment(1);
     }
-    let steps = Steps { project, bills: done.bills };
+    let steps = Steps { project, new: done.new, bills: done.bills };
     Ok(Outcome::Committed { watermark, records: new.len(), hint: Box::new(done.hint), steps })
 }
 
-/// The same number was used for other bytes: the gateway was cloned, or restored from a backup.
-async fn contradiction(
+/// The same number was used for other bytes: the gateway was cloned, or restored from a backup. Why, for a person.
+pub(super) async fn contradiction(
     mut tx: sqlx::Transaction<'_, sqlx::Postgres>,
     origin: Origin,
     seq: u64,
-) -> sqlx::Result<Outcome> {
+) -> sqlx::Result<String> {
     let reason =
         format!("other facts under known numbers in the {} lane, at {seq} or after", origin.lane.name());
     freeze(&mut tx, origin, &reason).await?;
     tx.commit().await?;
-    Ok(Outcome::Stopped(reason))
+    Ok(reason)
 }
 
 /// Lets the epoch write no more, and tells a person.
@@ -148,10 +152,11 @@ pub(super) async fn freeze(tx: &mut PgConnection, origin: Origin, reason: &str) 
 
 /// What writing records led to.
 #[derive(Default)]
-struct Done {
-    hint: Hint,
-    parked: Vec<&'static str>,
-    bills: Vec<Billed>,
+pub(super) struct Done {
+    pub(super) hint: Hint,
+    pub(super) parked: Vec<&'static str>,
+    pub(super) bills: Vec<Billed>,
+    pub(super) new: HashSet<u64>,
 }
 
 impl Done {
@@ -159,6 +164,7 @@ impl Done {
         self.hint.merge(other.hint);
         self.bills.extend(other.bills);
         self.parked.extend(other.parked);
+        self.new.extend(other.new);
     }
 }
 
@@ -179,7 +185,11 @@ async fn write_one(tx: &mut PgConnection, origin: Origin, one: Numbered<'_>) -> 
 }
 
 /// Writes records: raw, parked, projected.
-async fn write(tx: &mut PgConnection, origin: Origin, records: &[Numbered<'_>]) -> sqlx::Result<Done> {
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    origin: Origin,
+    records: &[Numbered<'_>],
+) -> sqlx::Result<Done> {
     let new = record::append(tx, origin, records).await?;
     let mut done = Done::default();
     let mut changes = Changes::default();
@@ -198,6 +208,7 @@ async fn write(tx: &mut PgConnection, origin: Origin, records: &[Numbered<'_>]) 
         quarantine::park(tx, origin, one, "no such session of this gateway").await?;
         done.parked.push("no session");
     }
+    done.new = new;
     Ok(done)
 }
 

@@ -47,10 +47,13 @@ pub(super) async fn open(db: &PgPool, keys: &Keys, topic: &str, payload: &[u8]) 
         (Up::Batch(batch), UpTopic::Batch) if batch.records.len() > MAX_BATCH_RECORDS => {
             Err(Unheard::Refused("size"))
         }
+        (Up::Ahead(ahead), UpTopic::Batch) if ahead.records.len() > MAX_BATCH_RECORDS => {
+            Err(Unheard::Refused("size"))
+        }
         (Up::Hello(_), UpTopic::Hello)
-        | (Up::Batch(_), UpTopic::Batch)
+        | (Up::Batch(_) | Up::Ahead(_), UpTopic::Batch)
         | (Up::Result(_), UpTopic::Result) => Ok(Heard { id: topic.gateway, gateway, message }),
-        (Up::Hello(_) | Up::Batch(_) | Up::Result(_), _) => Err(Unheard::Refused("topic")),
+        (Up::Hello(_) | Up::Batch(_) | Up::Result(_) | Up::Ahead(_), _) => Err(Unheard::Refused("topic")),
     }
 }
 

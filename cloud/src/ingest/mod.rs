@@ -1,13 +1,14 @@
 //! Facts from gateways into Postgres.
 //!
 //! ```text
-//! lease ─► subscriptions ─► link (polls MQTT) ─► workers ─► frame (topic, key, seal) ─► hello | batch | result
+//! lease ─► subscriptions ─► link (polls MQTT) ─► workers ─► frame (topic, key, seal) ─► hello | batch | ahead | result
 //!                                                                                        one transaction each
 //!                                             uplink (sealed, never waits) ◄── welcome, ack, command, want
 //! ```
 //! The rules are those of `shared::sync`. A replica holds no truth: shards are leased sloppily, two readers of one shard are
 //! harmless, because the cursor row decides what counts.
 
+pub mod ahead;
 pub mod batch;
 mod broker_at;
 mod frame;

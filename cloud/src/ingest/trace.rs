@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use shared::id::SessionId;
 use shared::model::Event;
-use shared::sync::{Batch, Record};
+use shared::sync::Record;
 use shared::trace as name;
 use traces::{Moment, Span, SpanKind, Traces};
 
@@ -16,12 +16,11 @@ use super::batch::Steps;
 use crate::clock;
 use crate::db::record::Origin;
 
-/// Tells of the last `new` records of a committed batch.
-pub(super) fn tell(
+/// Tells of what was new among committed records. One that came ahead of its turn is not told of again.
+pub(super) fn tell<'a>(
     traces: &Traces,
     origin: Origin,
-    batch: &Batch,
-    new: usize,
+    records: impl Iterator<Item = (u64, &'a Record)>,
     arrived: Instant,
     steps: &Steps,
 ) {
@@ -31,7 +30,7 @@ pub(super) fn tell(
     let now = Moment::now(clock::now());
     let times = |time: &Range<Instant>| (now.time_of(time.start), now.time_of(time.end));
     let mut last = BTreeMap::new();
-    for (session, record) in of_sessions(batch, new) {
+    for (session, record) in of_sessions(origin, records, steps) {
         let key = &record.header.key;
         let span = Span::new(session, name::ingest(session, key), "ingest", now.time_of(arrived), now.time());
         let span = span.of(name::record(session, key)).kind(SpanKind::Consumer);
@@ -52,10 +51,14 @@ pub(super) fn tell(
     }
 }
 
-fn of_sessions(batch: &Batch, new: usize) -> impl Iterator<Item = (SessionId, &Record)> {
-    let known = batch.records.len().saturating_sub(new);
-    let session = |record: &Record| record.event(batch.lane).ok().as_ref().and_then(Event::session);
-    batch.records[known..].iter().filter_map(move |record| Some((session(record)?, record)))
+fn of_sessions<'a>(
+    origin: Origin,
+    records: impl Iterator<Item = (u64, &'a Record)>,
+    steps: &Steps,
+) -> impl Iterator<Item = (SessionId, &'a Record)> {
+    let session = move |record: &Record| record.event(origin.lane).ok().as_ref().and_then(Event::session);
+    let new = records.filter(|(seq, _)| steps.new.contains(seq));
+    new.filter_map(move |(_, record)| Some((session(record)?, record)))
 }
 
 fn with_origin(span: Span, origin: Origin) -> Span {

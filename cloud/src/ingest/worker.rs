@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shared::id::GatewayId;
-use shared::model::CommandResult;
-use shared::sync::{Ack, Batch, Down, Hello, MAX_BATCH_RECORDS, Up, VERSION, Verdict, Welcome};
+use shared::id::{Epoch, GatewayId};
+use shared::model::{CommandResult, Lane};
+use shared::sync::{Ack, Ahead, Batch, Down, Hello, MAX_BATCH_RECORDS, Up, VERSION, Verdict, Welcome};
 use tokio::sync::mpsc;
 
+use super::ahead;
 use super::batch::{self, Outcome};
 use super::frame::{self, Heard, Unheard};
 use super::hello;
@@ -64,6 +65,7 @@ impl Worker {
             Ok(Heard { id, gateway, message: said }) => match said {
                 Up::Hello(hello) => self.hello(id, &gateway, &hello, message.arrived, pause_ms).await,
                 Up::Batch(batch) => self.batch(id, &gateway, &batch, message.arrived, pause_ms).await,
+                Up::Ahead(ahead) => self.ahead(id, &gateway, &ahead, message.arrived).await,
                 Up::Result(result) => self.result(id, &result).await,
             },
             Err(Unheard::Database(error)) => Err(error),
@@ -133,7 +135,8 @@ impl Worker {
         let watermark = match batch::apply(&self.app.db, origin, batch).await? {
             Outcome::Committed { watermark, records, hint, steps } => {
                 count(batch, records, arrived);
-                trace::tell(&self.app.traces, origin, batch, records, arrived, &steps);
+                let numbered = (batch.first_seq..).zip(&batch.records);
+                trace::tell(&self.app.traces, origin, numbered, arrived, &steps);
                 self.app.live.hint(*hint);
                 watermark
             }
@@ -146,13 +149,41 @@ impl Worker {
                 watermark
             }
             Outcome::Stopped(reason) => {
-                self.uplink.send(id, gateway, &Down::Welcome(start_over(batch, reason)));
+                self.uplink.send(id, gateway, &Down::Welcome(start_over(batch.epoch, reason)));
                 return Ok(());
             }
         };
         let Batch { epoch, boot, lane, .. } = *batch;
         let ack = Ack { epoch, boot, lane, last: batch.last_seq(), watermark, pause_ms };
         self.uplink.send(id, gateway, &Down::Ack(ack));
+        self.note(id).await
+    }
+
+    /// The fast copy of live sessions. It gets no answer: the lasting one comes in its turn and then changes nothing.
+    async fn ahead(
+        &mut self,
+        id: GatewayId,
+        gateway: &Gateway,
+        sent: &Ahead,
+        arrived: Instant,
+    ) -> sqlx::Result<()> {
+        let lane = Lane::Billing;
+        let origin = Origin { gateway: id, site_id: gateway.site_id, epoch: sent.epoch, lane };
+        let outcome = match ahead::apply(&self.app.db, origin, sent).await? {
+            ahead::Outcome::Taken { hint, steps } => {
+                let numbered = sent.records.iter().map(|(seq, record)| (*seq, record));
+                trace::tell(&self.app.traces, origin, numbered, arrived, &steps);
+                metrics::histogram!("ingest_commit_seconds").record(arrived.elapsed());
+                self.app.live.hint(*hint);
+                "taken"
+            }
+            ahead::Outcome::Left => "left",
+            ahead::Outcome::Stopped(reason) => {
+                self.uplink.send(id, gateway, &Down::Welcome(start_over(sent.epoch, reason)));
+                "stopped"
+            }
+        };
+        metrics::counter!("ingest_ahead_total", "outcome" => outcome).increment(1);
         self.note(id).await
     }
 
@@ -186,10 +217,10 @@ fn count(batch: &Batch, records: usize, arrived: Instant) {
     }
 }
 
-fn start_over(batch: &Batch, reason: String) -> Welcome {
+fn start_over(epoch: Epoch, reason: String) -> Welcome {
     Welcome {
         version: VERSION,
-        epoch: batch.epoch,
+        epoch,
         verdict: Verdict::NewEpoch(reason),
         watermarks: [0; 3],
         server_time: clock::now(),

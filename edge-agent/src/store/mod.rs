@@ -18,6 +18,7 @@ mod findings;
 mod gaps;
 mod journal;
 mod ladder;
+mod live;
 mod meta;
 mod outbox;
 mod position;
@@ -253,6 +254,16 @@ impl Store {
     /// Records of a lane after `after`, at most `limit` and at most one batch's bytes.
     pub async fn records(&self, lane: Lane, after: u64, limit: usize) -> anyhow::Result<Vec<(u64, Record)>> {
         self.read(move |db| outbox::records(db, lane, after, limit)).await
+    }
+
+    /// Billing records of sessions after `after`, each with what is needed of its session and lies between `acked` and it.
+    pub async fn live_sessions(
+        &self,
+        acked: u64,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<(u64, Record)>> {
+        self.read(move |db| live::sessions(db, acked, after, limit)).await
     }
 
     /// A session that is no longer in memory.

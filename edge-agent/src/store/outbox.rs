@@ -1,6 +1,6 @@
 //! The outbox: facts in order, numbered without gaps, kept until the cloud has committed them.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use shared::id::BootId;
 use shared::model::Lane;
 use shared::sync::{ClockQuality, Header, MAX_BATCH_BYTES, Record};
@@ -63,13 +63,7 @@ pub(super) fn records(
     let rows = query.query_map(params![lane_number(lane), signed(after), limit], numbered)?;
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for row in rows {
-        let (seq, record, its_sum) = row?;
-        let its = sum::of_record(record.header.kind, &record.header.key, &record.body);
-        let intact = its_sum.is_none_or(|it| it == its);
-        anyhow::ensure!(
-            intact || lane != Lane::Billing,
-            "billing record {seq} is not what was written; the agent ends, and restores the database when it starts"
-        );
+        let (seq, record) = checked(lane, row?)?;
         bytes += HEADER_BYTES + record.body.len();
         if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
             break;
@@ -77,6 +71,31 @@ pub(super) fn records(
         batch.push((seq, record));
     }
     Ok(batch)
+}
+
+/// The record of a key between two numbers, which is looked for from the end: it is seldom old.
+pub(super) fn named(
+    db: &Connection,
+    lane: Lane,
+    above: u64,
+    below: u64,
+    key: &str,
+) -> anyhow::Result<Option<(u64, Record)>> {
+    let mut query =
+        db.prepare_cached(&format!("{RECORDS} and seq < ?3 and key = ?4 order by seq desc limit 1"))?;
+    let row = query.query_row(params![lane_number(lane), signed(above), signed(below), key], numbered);
+    row.optional()?.map(|row| checked(lane, row)).transpose()
+}
+
+/// A billing record that is spoiled goes nowhere.
+fn checked(lane: Lane, (seq, record, its_sum): (u64, Record, Option<i64>)) -> anyhow::Result<(u64, Record)> {
+    let its = sum::of_record(record.header.kind, &record.header.key, &record.body);
+    let intact = its_sum.is_none_or(|it| it == its);
+    anyhow::ensure!(
+        intact || lane != Lane::Billing,
+        "billing record {seq} is not what was written; the agent ends, and restores the database when it starts"
+    );
+    Ok((seq, record))
 }
 
 /// A row of [`RECORDS`] with its sum.

@@ -1,6 +1,7 @@
 //! The gateway's half of the sync protocol as a pure machine: what to send next, given what was heard and when.
 //!
-//! One unacknowledged batch in flight per lane; billing first. Time is milliseconds on any monotonic clock.
+//! One unacknowledged batch in flight per lane; billing first. What is recorded while more than a batch is ahead of it is
+//! also sent ahead, once: whether that arrives changes nothing here. Time is milliseconds on any monotonic clock.
 
 use shared::id::{BootId, Epoch};
 use shared::model::Lane;
@@ -50,6 +51,13 @@ pub enum Action {
     Send {
         /// Which lane.
         lane: Lane,
+        /// After which number.
+        after: u64,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Send what is new of sessions in the billing lane ahead of what is older.
+    SendAhead {
         /// After which number.
         after: u64,
         /// How many at most.
@@ -109,6 +117,8 @@ pub struct Machine {
     epoch: Epoch,
     phase: Phase,
     lanes: [LaneState; 3],
+    /// Billing records up to here are not sent ahead (any more).
+    ahead: u64,
     window: usize,
     welcomed_at: u64,
     paused_until: u64,
@@ -125,6 +135,7 @@ impl Machine {
             epoch,
             phase: Phase::Down,
             lanes: [LaneState::default(); 3],
+            ahead: 0,
             window: MAX_BATCH_RECORDS,
             welcomed_at: 0,
             paused_until: 0,
@@ -178,7 +189,7 @@ impl Machine {
         };
         let lanes =
             self.lanes.map(|lane| (lane.head, lane.acked, lane.flight.map(|flight| flight.tries > 0)));
-        (self.boot, self.epoch, phase, lanes, self.window)
+        (self.boot, self.epoch, phase, lanes, self.in_turn(), self.window)
     }
 
     /// Has the cloud welcomed this connection?
@@ -218,6 +229,7 @@ impl Machine {
             usize::try_from(welcome.window).unwrap_or(MAX_BATCH_RECORDS).clamp(1, MAX_BATCH_RECORDS);
         self.paused_until = now + u64::from(welcome.pause_ms);
         self.welcomed_at = now;
+        self.ahead = self.lanes[Lane::Billing.index()].head;
         for lane in Lane::ALL {
             let (state, watermark) = (&mut self.lanes[lane.index()], welcome.watermarks[lane.index()]);
             state.flight = None;
@@ -263,6 +275,7 @@ impl Machine {
         if epoch != self.epoch {
             self.epoch = epoch;
             self.lanes = [LaneState::default(); 3];
+            self.ahead = heads[Lane::Billing.index()];
             if self.phase == Phase::Renewing {
                 self.greet(now, 0, actions);
             }
@@ -312,6 +325,25 @@ impl Machine {
             self.lanes[lane.index()].flight = Some(Flight { since: now, tries });
             actions.push(Action::Send { lane, after: state.acked, limit: self.window });
         }
+        self.overtake(actions);
+    }
+
+    /// Sends ahead what is too far from the front of its lane to be in this batch.
+    fn overtake(&mut self, actions: &mut Vec<Action>) {
+        let (head, after) = (self.lanes[Lane::Billing.index()].head, self.in_turn());
+        if head > after {
+            self.ahead = head.min(after.saturating_add(self.batch()));
+            actions.push(Action::SendAhead { after, limit: self.window });
+        }
+    }
+
+    /// The last number of the billing lane that need not, or need no more, be sent ahead.
+    fn in_turn(&self) -> u64 {
+        self.ahead.max(self.lanes[Lane::Billing.index()].acked.saturating_add(self.batch()))
+    }
+
+    fn batch(&self) -> u64 {
+        u64::try_from(self.window).unwrap_or(u64::MAX)
     }
 
     /// Twice as long each time, between half and the whole of it, so that gateways do not repeat in step.
@@ -396,6 +428,41 @@ mod tests {
         machine.on(0, welcome(Verdict::Continue, [1, 0, 0]));
         assert_eq!(machine.on(1, ack(Lane::Billing, 1)), [send(Lane::Billing, 1)]);
         assert_eq!(machine.on(2, ack(Lane::Billing, 1)), []);
+    }
+
+    #[test]
+    fn what_is_new_behind_a_backlog_is_sent_ahead_once() {
+        let mut machine = ready([900, 0, 0], [0, 0, 0]);
+        let actions = machine.on(0, welcome(Verdict::Continue, [0, 0, 0]));
+        assert_eq!(actions, [send(Lane::Billing, 0)], "the backlog is not new");
+        let committed = |head| Heard::Committed { epoch: epoch(1), heads: [head, 0, 0] };
+        let ahead = |after| Action::SendAhead { after, limit: 256 };
+        assert_eq!(machine.on(1, committed(902)), [ahead(900)]);
+        assert_eq!(machine.on(2, Heard::Tick), []);
+        let acked = |watermark| Action::Acked { lane: Lane::Billing, watermark };
+        assert_eq!(machine.on(3, ack(Lane::Billing, 200)), [acked(200), send(Lane::Billing, 200)]);
+        assert_eq!(machine.on(4, committed(903)), [ahead(902)]);
+        assert_eq!(machine.on(5, ack(Lane::Billing, 700)), [acked(700), send(Lane::Billing, 700)]);
+        assert_eq!(machine.on(6, committed(904)), [], "the next batch has it");
+    }
+
+    #[test]
+    fn a_pause_holds_back_what_is_new_too_and_then_it_goes_in_pieces() {
+        let mut machine = ready([900, 0, 0], [0, 0, 0]);
+        machine.on(0, welcome(Verdict::Continue, [0, 0, 0]));
+        let pause = Ack {
+            epoch: epoch(1),
+            boot: BOOT,
+            lane: Lane::Billing,
+            last: 256,
+            watermark: 256,
+            pause_ms: 500,
+        };
+        machine.on(1, Heard::Ack(pause));
+        assert_eq!(machine.on(2, Heard::Committed { epoch: epoch(1), heads: [1200, 0, 0] }), []);
+        let ahead = |after| Action::SendAhead { after, limit: 256 };
+        assert_eq!(machine.on(501, Heard::Tick), [send(Lane::Billing, 256), ahead(900)]);
+        assert_eq!(machine.on(502, Heard::Tick), [ahead(1156)]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use shared::model::document::DocumentVersion;
 use shared::model::frame_log::FrameFilter;
 use shared::model::{CommandResult, Lane};
 use shared::sync::topic::Way;
-use shared::sync::{Batch, Down, DownTopic, FrameKey, Hello, Topic, Up, UpTopic, VERSION, record};
+use shared::sync::{Ahead, Batch, Down, DownTopic, FrameKey, Hello, Topic, Up, UpTopic, VERSION, record};
 use shared::units::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -196,6 +196,7 @@ impl Running {
         match action {
             Action::Hello => self.publish(UpTopic::Hello, &Up::Hello(self.hello())),
             Action::Send { lane, after, limit } => self.send(lane, after, limit).await?,
+            Action::SendAhead { after, limit } => self.send_ahead(after, limit).await?,
             Action::Acked { lane, watermark } => {
                 counter!("edge_sync_acked_total", "lane" => lane.name()).increment(1);
                 self.sync.trace.acked(lane, watermark);
@@ -221,6 +222,17 @@ impl Running {
         self.sync.trace.sent(lane, &records, self.sync.clock.now());
         let records = records.into_iter().map(|(_, record)| record).collect();
         self.publish(UpTopic::Batch, &Up::Batch(Batch { epoch, boot, lane, first_seq, records }));
+        Ok(())
+    }
+
+    async fn send_ahead(&mut self, after: u64, limit: usize) -> anyhow::Result<()> {
+        let Position { epoch, acked, .. } = *self.position.borrow();
+        let records = self.sync.store.live_sessions(acked[Lane::Billing.index()], after, limit).await?;
+        let Some((last, _)) = records.last() else { return Ok(()) };
+        self.sync.store.reserve(Lane::Billing, *last).await?;
+        self.sync.trace.sent(Lane::Billing, &records, self.sync.clock.now());
+        counter!("edge_sync_ahead_total").increment(u64::try_from(records.len())?);
+        self.publish(UpTopic::Batch, &Up::Ahead(Ahead { epoch, records }));
         Ok(())
     }
 

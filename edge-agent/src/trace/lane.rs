@@ -14,7 +14,7 @@ use traces::{Moment, Span, SpanKind, Traces};
 pub struct LaneTrace {
     traces: Traces,
     gateway: GatewayId,
-    /// By lane, what was sent and is not acknowledged; no more than one batch of each.
+    /// By lane, what was sent and is not acknowledged; one batch of each, and what went ahead.
     on_the_way: [BTreeMap<u64, Sent>; 3],
 }
 

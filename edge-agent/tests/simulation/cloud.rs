@@ -13,8 +13,10 @@ use shared::units::Timestamp;
 use crate::world::{Fact, Up};
 
 /// What is committed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Database {
+    /// Records that it takes in one batch.
+    window: u32,
     epochs: BTreeMap<Epoch, Lanes>,
     /// Facts by their business key: a second one changes nothing.
     pub(crate) facts: BTreeSet<Fact>,
@@ -24,7 +26,23 @@ pub(crate) struct Database {
 struct Lanes {
     known: Known,
     moved_at: u64,
-    records: [Vec<Fact>; 3],
+    /// By their numbers; in the billing lane some above the watermark, which came ahead.
+    records: [BTreeMap<u64, Fact>; 3],
+}
+
+impl Database {
+    pub(crate) fn of(window: u32) -> Self {
+        Database { window, epochs: BTreeMap::new(), facts: BTreeSet::new() }
+    }
+
+    /// All watermarks together.
+    pub(crate) fn committed(&self) -> u64 {
+        self.epochs.values().flat_map(|lanes| lanes.known.watermarks).sum()
+    }
+
+    fn has(&self, key: u64) -> bool {
+        self.facts.iter().any(|fact| fact.key == key)
+    }
 }
 
 /// What the cloud answers.
@@ -41,6 +59,7 @@ pub(crate) fn take(db: &mut Database, now: u64, sent: u64, up: &Up) -> Option<Do
         Up::Batch { epoch, boot, lane, first, facts } => {
             batch(db, now, (*epoch, *boot, *lane), *first, facts)
         }
+        Up::Ahead { epoch, facts } => ahead(db, *epoch, facts),
     }
 }
 
@@ -61,14 +80,14 @@ fn hello(db: &mut Database, sent: u64, epoch: Epoch, heads: &PerLane, acked: &Pe
         }
     };
     let watermarks = known.map(|known| known.watermarks).unwrap_or_default();
-    let server_time = Timestamp(0);
+    let (server_time, window) = (Timestamp(0), db.window);
     Some(Down::Welcome(Welcome {
         version: VERSION,
         epoch,
         verdict,
         watermarks,
         server_time,
-        window: 8,
+        window,
         pause_ms: 0,
     }))
 }
@@ -96,19 +115,50 @@ fn batch(
         Cursor::Apply { skip, watermark } => (skip, watermark),
     };
     let stored = &mut lanes.records[place];
-    let from = usize::try_from(first - 1).unwrap();
-    if stored[from..from + skip] != facts[..skip] {
+    if contradicts(stored, &(first..).zip(facts.iter().copied()).collect::<Vec<_>>()) {
         lanes.known.frozen = Some("other facts under known numbers".into());
         return stopped(epoch, "other facts under known numbers");
     }
-    stored.extend(&facts[skip..]);
-    assert_eq!(u64::try_from(stored.len()).unwrap(), next, "a lane has every number once");
+    for (seq, fact) in (first..).zip(facts).skip(skip) {
+        let before = stored.insert(seq, *fact);
+        assert!(before.is_none_or(|it| it == *fact), "{before:?} and {fact:?} have one number");
+    }
+    assert!(stored.range(..=next).map(|(seq, _)| *seq).eq(1..=next), "a lane has every number once");
     if next > watermark {
         lanes.known.watermarks[place] = next;
         lanes.moved_at = now;
     }
-    db.facts.extend(&facts[skip..]);
+    for fact in &facts[skip..] {
+        assert!(fact.needs.is_none_or(|needed| db.has(needed)), "{fact:?} would be parked");
+        db.facts.insert(*fact);
+    }
     ack(next)
+}
+
+fn contradicts(stored: &BTreeMap<u64, Fact>, facts: &[(u64, Fact)]) -> bool {
+    facts.iter().any(|(seq, fact)| stored.get(seq).is_some_and(|it| it != fact))
+}
+
+/// Taken whole or not at all, without an answer; the watermark stays.
+fn ahead(db: &mut Database, epoch: Epoch, facts: &[(u64, Fact)]) -> Option<Down> {
+    let lanes = db.epochs.get_mut(&epoch)?;
+    let stored = &mut lanes.records[Lane::Billing.index()];
+    if lanes.known.frozen.is_none() && contradicts(stored, facts) {
+        lanes.known.frozen = Some("other facts under known numbers".into());
+    }
+    if lanes.known.frozen.is_some() {
+        return stopped(epoch, "frozen");
+    }
+    let mut all = db.facts.clone();
+    for (_, fact) in facts {
+        if fact.needs.is_some_and(|needed| !all.iter().any(|it| it.key == needed)) {
+            return None;
+        }
+        all.insert(*fact);
+    }
+    stored.extend(facts.iter().copied());
+    db.facts = all;
+    None
 }
 
 /// A replica says so by a welcome that asks for a new epoch.

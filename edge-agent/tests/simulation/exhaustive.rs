@@ -29,6 +29,8 @@ struct Bounds {
     air: usize,
     /// Records of a batch at most.
     batch: usize,
+    /// The same as the cloud says it: what is behind more than that is sent ahead.
+    window: u32,
     restores: bool,
 }
 
@@ -91,7 +93,7 @@ impl Model for Bounds {
             process: None,
             connected: false,
             now: 0,
-            cloud: Database::default(),
+            cloud: Database::of(self.window),
             moves: 0,
             air: BTreeMap::new(),
             promised: BTreeSet::new(),
@@ -184,7 +186,10 @@ impl State {
             }
             Step::Crash => self.die(),
             Step::Record(dies) => {
-                let fact = Fact { key: self.made as u64, lane: bounds.facts[self.made] };
+                let lane = bounds.facts[self.made];
+                let is_last = self.made + 1 == bounds.facts.len();
+                let needs = self.disk.facts().find(|held| held.lane == lane && is_last).map(|held| held.key);
+                let fact = Fact { key: self.made as u64, lane, needs };
                 self.made += 1;
                 self.disk.record(fact);
                 self.promised.insert(fact);
@@ -257,6 +262,10 @@ impl State {
                     self.send(Message::Up(Up::Batch { epoch: now, boot, lane, first, facts }, 0), bounds);
                 }
             }
+            Action::SendAhead { after, limit } => {
+                let facts = self.disk.ahead(after, limit);
+                self.send(Message::Up(Up::Ahead { epoch: now, facts }, 0), bounds);
+            }
             Action::Acked { lane, watermark } => self.disk.acked(lane, watermark),
             Action::NewEpoch { .. } => {
                 self.epochs += 1;
@@ -270,9 +279,9 @@ impl State {
     fn arrive(&mut self, message: &str, knows: bool, bounds: &Bounds) {
         let Some(Message::Up(up, sent)) = self.air.get(message).cloned() else { return };
         let sent = if knows { sent } else { self.moves };
-        let facts = self.cloud.facts.len();
+        let before = self.cloud.committed();
         let answer = cloud::take(&mut self.cloud, self.moves + 1, sent, &up);
-        self.moves += u64::from(self.cloud.facts.len() > facts);
+        self.moves += u64::from(self.cloud.committed() > before);
         if let Some(down) = answer {
             self.send(Message::Down(down), bounds);
         }
@@ -359,11 +368,17 @@ fn more() -> u8 {
 fn every_way_that_a_network_and_crashes_can_go() {
     let facts = &[Lane::Billing, Lane::Meter];
     let (boots, air) = (2 + u128::from(more()), 2 + usize::from(more()));
-    walk(Bounds { facts, boots, epochs: 2, air, batch: 8, restores: false });
+    walk(Bounds { facts, boots, epochs: 2, air, batch: 8, window: 8, restores: false });
 }
 
 #[test]
 fn every_way_that_a_backup_put_back_can_go() {
-    let (boots, epochs) = (2, 2 + u128::from(more()));
-    walk(Bounds { facts: &[Lane::Billing; 3], boots, epochs, air: 2, batch: 1, restores: true });
+    let (facts, epochs) = (&[Lane::Billing; 3], 2 + u128::from(more()));
+    walk(Bounds { facts, boots: 2, epochs, air: 2, batch: 1, window: 8, restores: true });
+}
+
+#[test]
+fn every_way_that_what_is_sent_ahead_can_go() {
+    let (facts, boots) = (&[Lane::Billing; 3], 1 + u128::from(more()));
+    walk(Bounds { facts, boots, epochs: 2, air: 2, batch: 1, window: 1, restores: more() > 0 });
 }

@@ -56,6 +56,23 @@ impl Disk {
         Some((*numbers.first()?, facts))
     }
 
+    /// What is new of sessions, and what that needs as far as it is not acknowledged.
+    pub(crate) fn ahead(&self, after: u64, most: usize) -> Vec<(u64, Fact)> {
+        let place = Lane::Billing.index();
+        let rows = &self.rows[place];
+        let new: Vec<(u64, Fact)> = rows.range(after + 1..).take(most).map(|(seq, it)| (*seq, *it)).collect();
+        let needed = |fact: &Fact| {
+            let unacked = rows.range(self.acked[place] + 1..);
+            unacked
+                .filter(|(_, it)| Some(it.key) == fact.needs)
+                .map(|(seq, it)| (*seq, *it))
+                .collect::<Vec<_>>()
+        };
+        let mut all: BTreeMap<u64, Fact> = new.iter().flat_map(|(_, fact)| needed(fact)).collect();
+        all.extend(new);
+        all.into_iter().collect()
+    }
+
     pub(crate) fn acked(&mut self, lane: Lane, watermark: u64) {
         let place = lane.index();
         let watermark = watermark.min(self.heads[place]);
@@ -114,6 +131,14 @@ impl Gateway {
         self.disk.record(fact);
     }
 
+    /// One that a later one may be about, every other time: those that need none.
+    pub(crate) fn some_start(&self, dice: &mut Dice) -> Option<u64> {
+        let held = self.disk.rows[Lane::Billing.index()].values();
+        let starts: Vec<u64> = held.filter(|it| it.needs.is_none()).map(|it| it.key).collect();
+        let which = usize::try_from(dice.below(2 * starts.len() as u64)).unwrap();
+        starts.get(which).copied()
+    }
+
     pub(crate) fn is_drained(&self) -> bool {
         self.disk.backlog() == 0
     }
@@ -155,6 +180,9 @@ impl Gateway {
         match action {
             Action::Hello => sent.push(Up::Hello { epoch: disk.epoch, heads: disk.heads, acked: disk.acked }),
             Action::Send { lane, after, limit } => sent.extend(self.batch(lane, after, limit, dice)),
+            Action::SendAhead { after, limit } => {
+                sent.push(Up::Ahead { epoch: disk.epoch, facts: disk.ahead(after, limit) });
+            }
             Action::Acked { lane, watermark } => disk.acked(lane, watermark),
             Action::NewEpoch { .. } => {
                 disk.begin_epoch(birth(dice));

@@ -24,6 +24,8 @@ const SLOWEST_MS: u64 = 3_000;
 pub(crate) struct Fact {
     pub(crate) key: u64,
     pub(crate) lane: Lane,
+    /// The key of an earlier one without which it cannot count, as a stop without its start.
+    pub(crate) needs: Option<u64>,
 }
 
 /// What a gateway sends.
@@ -31,6 +33,7 @@ pub(crate) struct Fact {
 pub(crate) enum Up {
     Hello { epoch: Epoch, heads: PerLane, acked: PerLane },
     Batch { epoch: Epoch, boot: BootId, lane: Lane, first: u64, facts: Vec<Fact> },
+    Ahead { epoch: Epoch, facts: Vec<(u64, Fact)> },
 }
 
 /// What goes wrong.
@@ -79,6 +82,7 @@ impl World {
     pub(crate) fn new(seed: u64, troubles: fn(&mut Dice) -> Troubles) -> Self {
         let mut dice = Dice::new(seed);
         let troubles = troubles(&mut dice);
+        let window = [1, 2, 8][usize::try_from(dice.below(3)).unwrap()];
         let gateway = Gateway::new(Disk::new(birth(&mut dice)));
         let mut world = World {
             dice,
@@ -88,7 +92,7 @@ impl World {
             agenda: BinaryHeap::new(),
             plans: Default::default(),
             gateways: vec![gateway],
-            cloud: Database::default(),
+            cloud: Database::of(window),
             backup: None,
             promised: BTreeSet::new(),
         };
@@ -204,7 +208,8 @@ impl World {
             for _ in 0..=self.dice.below(4) {
                 self.count += 1;
                 let lane = Lane::ALL[usize::try_from(self.dice.below(3)).unwrap()];
-                let fact = Fact { key: self.count, lane };
+                let needs = (lane == Lane::Billing).then(|| self.gateways[at].some_start(&mut self.dice));
+                let fact = Fact { key: self.count, lane, needs: needs.flatten() };
                 self.gateways[at].record(fact);
                 self.promised.insert(fact);
             }

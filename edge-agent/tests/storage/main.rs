@@ -10,4 +10,5 @@ mod cloud;
 mod cost;
 mod damage;
 mod gateway;
+mod live;
 mod room;

@@ -20,6 +20,8 @@ pub enum Up {
     Batch(Batch),
     /// A command ended: the fast copy.
     Result(CommandResult),
+    /// Live sessions, ahead of a backlog: the fast copy.
+    Ahead(Ahead),
 }
 
 /// To the gateway.
@@ -83,6 +85,17 @@ impl Batch {
         let count = u64::try_from(self.records.len()).unwrap_or(u64::MAX);
         self.first_seq.saturating_add(count).saturating_sub(1)
     }
+}
+
+/// Records of the billing lane ahead of their turn, each under the number that it has there. They move no watermark and get
+/// no answer: their turn comes all the same, and then they are known by their keys. A cloud that does not know this frame
+/// drops it, and nothing is lost but time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// The epoch of the numbers.
+    pub epoch: Epoch,
+    /// The records, rising, at most [`super::MAX_BATCH_RECORDS`]. Each can be applied once those before it are.
+    pub records: Vec<(u64, Record)>,
 }
 
 /// May this epoch go on?

@@ -60,9 +60,9 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
 
     let mut verdict = stage.verdict(stage.rules()).await?;
     verdict.findings.extend(watch.findings());
-    let late = drain.live.after.percentile(99);
+    let late = drain.live.behind.percentile(99).max(drain.live.after.percentile(99));
     promise(&mut verdict, drain.took <= DRAIN, format!("drained only after {}", millis(drain.took)));
-    promise(&mut verdict, late <= LIVE, format!("live bills behind nothing older: p99 {}", millis(late)));
+    promise(&mut verdict, late <= LIVE, format!("live bills: p99 {}", millis(late)));
     promise(&mut verdict, memory <= MEMORY, format!("the agent held {} MiB", memory >> 20));
     promise(&mut verdict, disk <= DISK, format!("its database took {} MiB", disk >> 20));
     let rate = rate(backlog, drain.took.saturating_sub(drain.reconnected));
@@ -81,7 +81,7 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage) -> Result<Outcome> {
     let times = vec![
         ("from a station's call to its answer, offline".into(), answers),
         (
-            "from a live session's end to its bill, behind the billing records of the seven days".into(),
+            "from a live session's end to its bill, while the billing records of the seven days drain".into(),
             drain.live.behind,
         ),
         ("the same later, during the rest of the drain".into(), drain.live.after),
@@ -100,7 +100,7 @@ struct Drain {
 /// From a live session's end to its bill.
 #[derive(Clone, Default)]
 struct Live {
-    /// While the billing records of the seven days were still ahead of it: its lane keeps its order.
+    /// While the billing records of the seven days were still ahead of it in its lane.
     behind: Times,
     /// Later, while everything else drained.
     after: Times,
