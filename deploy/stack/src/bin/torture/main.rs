@@ -8,7 +8,6 @@ mod checker;
 mod cli;
 mod drivers;
 mod measure;
-mod older;
 mod outcome;
 mod power;
 mod prober;

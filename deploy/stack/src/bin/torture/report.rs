@@ -47,7 +47,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ),
     (
         "F24, what its row leaves out",
-        "rollbacks to an earlier program (its agent refuses a newer database in words: `cargo test -p edge-agent --test storage damage`); the cloud's migrations were killed on an empty database.",
+        "rollbacks to an earlier program (its agent refuses a newer database in words: `cargo test -p edge-agent --test storage damage`).",
     ),
     (
         "F25, tenants against one another",

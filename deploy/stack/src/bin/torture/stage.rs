@@ -108,6 +108,14 @@ impl Stage {
         Ok(())
     }
 
+    /// Everybody's data is in another database of the same server from the cloud's next start on.
+    pub(crate) fn move_to(&mut self, url: &str) -> Result<()> {
+        self.house.cloud.service().set("DATABASE_URL", url);
+        self.house.database_url = url.to_owned();
+        self.db = connect(url)?;
+        Ok(())
+    }
+
     /// The edge holds the list of tokens, the tariffs and its stations.
     pub(crate) async fn documents_arrived(&self) -> Result<()> {
         let held = "select count(*) > 3 and bool_and(held_version = version) from documents";

@@ -21,8 +21,6 @@ pub(crate) enum Promised {
 pub(crate) struct Kept {
     /// Sessions by station and number: have they ended, and with how much energy.
     sessions: BTreeMap<(String, String), (bool, i64)>,
-    /// Records that the cloud does not have, by lane.
-    owed: BTreeMap<i64, i64>,
 }
 
 impl Promised {
@@ -61,7 +59,7 @@ impl Kept {
     /// Opens a database as the agent would, and reads what matters; what is wrong with it in itself comes besides.
     pub(crate) fn read(data: &Path) -> Result<(Self, Vec<String>)> {
         let db = Connection::open(data.join("edge.sqlite3"))?;
-        let (mut kept, mut wrong) = (Kept::default(), Vec::new());
+        let mut wrong = Vec::new();
         let sound: String = db.query_row("pragma integrity_check", [], |row| row.get(0))?;
         if sound != "ok" {
             wrong.push(format!("the database is damaged: {sound}"));
@@ -73,7 +71,6 @@ impl Kept {
         while let Some(row) = rows.next()? {
             let (lane, owed, held, beyond): (i64, i64, i64, bool) =
                 (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            kept.owed.insert(lane, owed);
             if owed != held || beyond {
                 wrong.push(format!("lane {lane} owes the cloud {owed} records and holds {held}"));
             }
@@ -83,6 +80,7 @@ impl Kept {
             let open: bool = row.get(2)?;
             Ok(((row.get(0)?, row.get(1)?), (!open, row.get(3)?)))
         })?;
+        let mut kept = Kept::default();
         for session in sessions {
             let (name, state) = session?;
             if kept.sessions.insert(name, state).is_some() {
@@ -90,15 +88,6 @@ impl Kept {
             }
         }
         Ok((kept, wrong))
-    }
-
-    /// What is missing or different of what another database has, and of the records that it owes.
-    pub(crate) fn lacks(&self, other: &Kept) -> Vec<String> {
-        let sessions = other.sessions.iter().filter(|(name, state)| self.sessions.get(*name) != Some(*state));
-        let sessions =
-            sessions.map(|((station, tx_ref), _)| format!("{station}/{tx_ref} is gone, or another"));
-        let owed = other.owed.iter().filter(|(lane, owed)| self.owed.get(*lane) < Some(*owed));
-        sessions.chain(owed.map(|(lane, _)| format!("records of lane {lane} are gone"))).collect()
     }
 
     /// What is missing of what was promised. `end` is the database of the undisturbed end, which has the right energies.

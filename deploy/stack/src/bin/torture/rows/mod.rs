@@ -163,7 +163,7 @@ impl Row {
             Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
             Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
             Row::Upgrade => {
-                "the agent and the cloud are upgraded over what earlier ones left, and killed at each step"
+                "the agent and the cloud are upgraded over what earlier ones left: killed, without power, without room, at each step"
             }
             Row::Soak => "the link, the cloud, its database and the agent fail in turn, for long",
             Row::OneOfEach => {

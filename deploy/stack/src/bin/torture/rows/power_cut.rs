@@ -137,7 +137,7 @@ fn look(image: &Path, said: &[&Promised], end: &Kept) -> Result<Vec<String>> {
 }
 
 /// Starts the agent on a disk, far from the cloud, and ends it.
-pub(super) async fn start_on(edge: &Edge, image: &Path) -> Result<()> {
+async fn start_on(edge: &Edge, image: &Path) -> Result<()> {
     let mut again = edge.elsewhere(image)?;
     again.start().await?;
     again.state().await?;
