@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
 use stack::process::run;
 use stack::programs;
 use stack::puppet::Puppet;
 
 use crate::figure::{Figure, millis};
+use crate::processes::resident_kib;
 use crate::stage::{Stage, identity};
 
 const CHARGERS: usize = 200;
@@ -47,14 +48,6 @@ fn stripped_size(stage: &Stage) -> Result<u64> {
     strip.arg(programs::find("edge-agent")?).arg("-o").arg(&copy);
     run(strip)?;
     Ok(copy.metadata()?.len())
-}
-
-/// Memory that a process really occupies.
-pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a running process has VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn mib(kib: u64) -> String {

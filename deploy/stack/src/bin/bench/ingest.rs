@@ -1,26 +1,20 @@
 //! Records per second from gateways' frames to acknowledged rows, beside what the same Postgres takes by bare UNNEST.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use base64::Engine as _;
-use rumqttc::{AsyncClient, Event as MqttEvent, EventLoop, MqttOptions, Packet, QoS};
-use shared::id::{BootId, Epoch, EvseNo, SessionId, Shard, StationId, StationTxRef};
+use anyhow::{Result, bail};
+use shared::id::{EvseNo, SessionId, StationId, StationTxRef};
 use shared::model::session::SessionStarted;
 use shared::model::token::{AuthStatus, AuthorisedBy};
 use shared::model::{Event, Lane, MeterReading, event::SessionMetered};
-use shared::sync::{
-    Batch, ClockQuality, Down, FrameKey, Header, Hello, MAX_BATCH_RECORDS, MAX_FRAME_BYTES, Record, Topic,
-    Up, UpTopic, Verdict, record::kind,
-};
+use shared::sync::MAX_BATCH_RECORDS;
 use shared::units::{Timestamp, Watts, Wh};
 use sqlx::PgPool;
-use stack::edge::Identity;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::figure::{Figure, per_second};
+use crate::gateway::Gateway;
 use crate::stage::{Stage, now};
 
 const GATEWAYS: usize = 8;
@@ -33,7 +27,7 @@ pub(crate) async fn measure(time: Duration) -> Result<Vec<Figure>> {
     let mut gateways = JoinSet::new();
     for number in 0..GATEWAYS {
         let identity = stage.another_gateway(&format!("gateway-{number}"))?.identity()?;
-        gateways.spawn(async move { Gateway::connect(&identity, gate).await?.pour(time).await });
+        gateways.spawn(async move { pour(Gateway::connect(&identity, gate).await?, time).await });
     }
     let mut records = 0;
     while let Some(count) = gateways.join_next().await {
@@ -50,125 +44,20 @@ pub(crate) async fn measure(time: Duration) -> Result<Vec<Figure>> {
     Ok(vec![Figure::new("records ingested, acknowledged after commit", ours).beside(beside).reach("≥ 50 %")])
 }
 
-/// A gateway that has nothing to do but to send meter records, one batch in flight.
-struct Gateway {
-    client: AsyncClient,
-    events: EventLoop,
-    key: FrameKey,
-    shard: Shard,
-    id: shared::id::GatewayId,
-    epoch: Epoch,
-    boot: BootId,
-}
-
-impl Gateway {
-    async fn connect(identity: &Identity, gate: SocketAddr) -> Result<Self> {
-        let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&identity.secret)?;
-        let mut options = MqttOptions::new(&identity.gateway, gate.ip().to_string(), gate.port());
-        options.set_credentials(&identity.gateway, &identity.secret);
-        options.set_max_packet_size(MAX_FRAME_BYTES, MAX_FRAME_BYTES);
-        let (client, mut events) = AsyncClient::new(options, 16);
-        events.network_options.set_tcp_nodelay(true);
-        let mut gateway = Self {
-            client,
-            events,
-            key: FrameKey::derive(&secret),
-            shard: Shard(identity.shard),
-            id: identity.gateway.parse()?,
-            epoch: Epoch(Uuid::new_v4()),
-            boot: BootId(Uuid::new_v4()),
-        };
-        gateway.introduce().await?;
-        Ok(gateway)
+/// Starts a session and sends readings of it for a while; returns how many records were acknowledged.
+async fn pour(mut gateway: Gateway, time: Duration) -> Result<u64> {
+    let session = SessionId(Uuid::now_v7());
+    gateway.batch(Lane::Billing, 1, vec![gateway.record(&started(session)?, 0)]).await?;
+    let (begin, deadline) = (now(), Instant::now() + time);
+    let mut sent = 0;
+    while Instant::now() < deadline {
+        let numbers = sent..sent + MAX_BATCH_RECORDS as u64;
+        let records =
+            numbers.map(|number| gateway.record(&metered(session, begin, number), number)).collect();
+        gateway.batch(Lane::Meter, sent + 1, records).await?;
+        sent += MAX_BATCH_RECORDS as u64;
     }
-
-    async fn introduce(&mut self) -> Result<()> {
-        let filter = Topic::down_filter(self.shard, self.id);
-        self.client.subscribe(filter, QoS::AtLeastOnce).await?;
-        let hello = Hello {
-            versions: (1, 1),
-            kinds: kind::ALL.to_vec(),
-            epoch: self.epoch,
-            parent: None,
-            heads: [1, u64::MAX >> 2, 0],
-            acked: [0; 3],
-            boot: self.boot,
-            wallclock: now(),
-            clock: ClockQuality::Synced,
-            documents: Vec::new(),
-            agent: "bench".into(),
-        };
-        self.send(UpTopic::Hello, &Up::Hello(hello)).await?;
-        loop {
-            match self.hear().await? {
-                Down::Welcome(welcome) if welcome.verdict == Verdict::Continue => return Ok(()),
-                Down::Welcome(welcome) => bail!("not welcome: {:?}", welcome.verdict),
-                Down::Ack(_) | Down::Command(_) | Down::Want(_) => {}
-            }
-        }
-    }
-
-    /// Starts a session and sends readings of it for a while; returns how many records were acknowledged.
-    async fn pour(mut self, time: Duration) -> Result<u64> {
-        let session = SessionId(Uuid::now_v7());
-        self.batch(Lane::Billing, 1, vec![self.record(&started(session)?, 0)]).await?;
-        let (begin, deadline) = (now(), Instant::now() + time);
-        let mut sent = 0;
-        while Instant::now() < deadline {
-            let numbers = sent..sent + MAX_BATCH_RECORDS as u64;
-            let records =
-                numbers.map(|number| self.record(&metered(session, begin, number), number)).collect();
-            self.batch(Lane::Meter, sent + 1, records).await?;
-            sent += MAX_BATCH_RECORDS as u64;
-        }
-        Ok(sent)
-    }
-
-    async fn batch(&mut self, lane: Lane, first_seq: u64, records: Vec<Record>) -> Result<()> {
-        let last = first_seq + records.len() as u64 - 1;
-        let boot = BootId(Uuid::nil());
-        let batch = Batch { epoch: self.epoch, boot, lane, first_seq, records };
-        self.send(UpTopic::Batch, &Up::Batch(batch)).await?;
-        loop {
-            if let Down::Ack(ack) = self.hear().await?
-                && ack.lane == lane
-                && ack.watermark >= last
-            {
-                return Ok(());
-            }
-        }
-    }
-
-    fn record(&self, event: &Event, count: u64) -> Record {
-        let header = Header {
-            kind: event.kind(),
-            kind_ver: 1,
-            occurred_at: now(),
-            clock: ClockQuality::Synced,
-            boot: self.boot,
-            mono_ms: count,
-            key: event.key(self.boot, count),
-        };
-        Record { header, body: event.body() }
-    }
-
-    async fn send(&mut self, topic: UpTopic, message: &Up) -> Result<()> {
-        let topic = Topic::new(self.shard, self.id, topic);
-        let frame = self.key.seal(&topic, message);
-        Ok(self.client.publish(topic.to_string(), QoS::AtLeastOnce, false, frame).await?)
-    }
-
-    async fn hear(&mut self) -> Result<Down> {
-        let next = async {
-            loop {
-                if let MqttEvent::Incoming(Packet::Publish(publish)) = self.events.poll().await? {
-                    let topic: Topic = publish.topic.parse()?;
-                    return Ok(self.key.open(&topic, &publish.payload)?);
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), next).await.context("the cloud is silent")?
-    }
+    Ok(sent)
 }
 
 fn started(session: SessionId) -> Result<Event> {

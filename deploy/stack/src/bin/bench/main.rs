@@ -5,10 +5,14 @@ mod api;
 mod chargers;
 mod figure;
 mod footprint;
+mod gateway;
 mod hammer;
 mod ingest;
+mod life;
 mod live;
 mod plans;
+mod processes;
+mod scale;
 mod stage;
 
 use std::path::PathBuf;
@@ -40,6 +44,7 @@ enum Part {
     Ingest,
     Api,
     Live,
+    Scale,
 }
 
 #[tokio::main]
@@ -64,6 +69,9 @@ async fn main() -> Result<()> {
     }
     if wanted(Part::Live) {
         show(live::measure().await?);
+    }
+    if wanted(Part::Scale) {
+        show(scale::measure(time).await?);
     }
     Ok(())
 }
