@@ -43,7 +43,8 @@ pub fn password_hash(password: &str) -> anyhow::Result<String> {
     Ok(parts.format_for_version(bcrypt::Version::TwoA))
 }
 
-/// A login that may say what goes one way of a gateway's topics (`*`: of everybody's) and hear what goes the other.
+/// A login that may say what goes one way of a gateway's topics (`*`: of everybody's) and hear what goes the other. Gateways
+/// hear at QoS 0, which needs no more; but those of earlier versions ask for QoS 1.
 fn user(name: &str, hash: &str, gateway: &str, (says, hears): (&str, &str)) -> String {
     format!(
         "      {{ user: \"{name}\", password: \"{hash}\", permissions: {{ publish: \"evb.v1.*.{gateway}.{says}.>\", \

@@ -100,6 +100,11 @@ impl Cluster {
         self.nodes[node].address
     }
 
+    /// The processes that run.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(|node| Some(node.process.as_ref()?.pid())).collect()
+    }
+
     /// All addresses in one URL.
     pub fn url(&self) -> String {
         let all: Vec<String> = self.nodes.iter().map(|node| format!("mqtt://{}", node.address)).collect();

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -26,16 +25,26 @@ fn check_fresh(name: &str, path: &Path) -> Result<()> {
     let Ok(built) = path.metadata().and_then(|meta| meta.modified()) else {
         bail!("{} is not built: run `cargo build --workspace`", path.display());
     };
-    let own = format!("{name}/src");
-    let traces = (name != "firmware-sim").then_some("traces/src");
-    for sources in ["shared/src", &own].into_iter().chain(traces) {
+    for source in sources(path).with_context(|| format!("what {name} was built from"))? {
+        // One that is gone was an edit, too.
+        let is_older =
+            source.metadata().and_then(|meta| meta.modified()).is_ok_and(|changed| changed <= built);
         ensure!(
-            newest(&repository().join(sources))? <= built,
-            "{} is older than {sources}: run `cargo build --workspace`",
-            path.display()
+            is_older,
+            "{} is older than {}: run `cargo build --workspace`",
+            path.display(),
+            source.display()
         );
     }
     Ok(())
+}
+
+/// What cargo wrote down beside a program: `PROGRAM: SOURCE SOURCE …`, blanks in names behind backslashes.
+fn sources(program: &Path) -> Result<Vec<PathBuf>> {
+    let text = std::fs::read_to_string(program.with_extension("d"))?;
+    let (_, sources) = text.split_once(": ").context("a list of sources")?;
+    let sources = sources.trim_end().replace("\\ ", "\0");
+    Ok(sources.split(' ').map(|source| PathBuf::from(source.replace('\0', " "))).collect())
 }
 
 /// `target/`, whatever it is called.
@@ -54,19 +63,4 @@ fn profile_dir() -> Result<PathBuf> {
     let folder = program.parent().context("a program is in a folder")?;
     let deeper = folder.ends_with("deps") || folder.ends_with("examples");
     Ok(if deeper { folder.parent().context("deps has a parent")? } else { folder }.to_owned())
-}
-
-fn newest(folder: &Path) -> Result<SystemTime> {
-    let mut newest = SystemTime::UNIX_EPOCH;
-    let Ok(entries) = folder.read_dir() else { return Ok(newest) };
-    for entry in entries {
-        let entry = entry?;
-        let modified = if entry.file_type()?.is_dir() {
-            self::newest(&entry.path())?
-        } else {
-            entry.metadata()?.modified()?
-        };
-        newest = newest.max(modified);
-    }
-    Ok(newest)
 }

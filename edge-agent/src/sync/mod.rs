@@ -102,7 +102,8 @@ impl Running {
         match event {
             Event::Connected => {
                 let filter = Topic::down_filter(self.sync.identity.shard, self.sync.identity.gateway);
-                if self.client.try_subscribe(filter, QoS::AtLeastOnce).is_err() {
+                // As it is sent: for more, a NATS would keep a consumer with replicas for each gateway.
+                if self.client.try_subscribe(filter, QoS::AtMostOnce).is_err() {
                     tracing::warn!("the subscription did not fit the queue");
                 }
                 Ok(())

@@ -54,7 +54,7 @@ impl Gateway {
 
     async fn introduce(&mut self) -> Result<()> {
         let filter = Topic::down_filter(self.shard, self.id);
-        self.client.subscribe(filter, QoS::AtLeastOnce).await?;
+        self.client.subscribe(filter, QoS::AtMostOnce).await?;
         let hello = Hello {
             versions: (1, 1),
             kinds: kind::ALL.to_vec(),

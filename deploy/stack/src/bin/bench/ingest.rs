@@ -1,5 +1,6 @@
 //! Records per second from gateways' frames to acknowledged rows, beside what the same Postgres takes by bare UNNEST.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -37,10 +38,12 @@ pub(crate) async fn measure(time: Duration) -> Result<Vec<Figure>> {
     if parked > 0 {
         bail!("{parked} records were parked: that is not what is to be measured");
     }
-    let rows = unnest(&stage.db, time).await?;
+    let rows = limit(&stage.db, time, Bare::Unnest).await?;
+    let copied = limit(&stage.db, time, Bare::Copy).await?;
     let share = records * 100 / rows.max(1);
     let ours = format!("{} ({share} % of UNNEST)", per_second(records, time));
-    let beside = format!("UNNEST of 1,000 rows: {}", per_second(rows, time));
+    let beside =
+        format!("1,000 rows by UNNEST: {}; by COPY: {}", per_second(rows, time), per_second(copied, time));
     Ok(vec![Figure::new("records ingested, acknowledged after commit", ours).beside(beside).reach("≥ 50 %")])
 }
 
@@ -86,8 +89,16 @@ fn metered(session: SessionId, begin: Timestamp, number: u64) -> Event {
     Event::SessionMetered(SessionMetered { session, reading })
 }
 
-/// The limit: bare inserts of the same rows, committed by the thousand, without any meaning.
-async fn unnest(db: &PgPool, time: Duration) -> Result<u64> {
+/// How rows come in without any meaning, committed by the thousand.
+#[derive(Clone, Copy)]
+enum Bare {
+    Unnest,
+    Copy,
+}
+
+/// The limit: the same rows, and nothing else.
+async fn limit(db: &PgPool, time: Duration, by: Bare) -> Result<u64> {
+    sqlx::query("drop table if exists bench_records").execute(db).await?;
     sqlx::query("create table bench_records (like records including all)").execute(db).await?;
     let deadline = Instant::now() + time;
     let mut writers = JoinSet::new();
@@ -96,7 +107,10 @@ async fn unnest(db: &PgPool, time: Duration) -> Result<u64> {
         writers.spawn(async move {
             let (gateway, mut written) = (Uuid::new_v4(), 0);
             while Instant::now() < deadline {
-                insert(&db, gateway, written).await?;
+                match by {
+                    Bare::Unnest => unnest(&db, gateway, written).await?,
+                    Bare::Copy => copy(&db, gateway, written).await?,
+                }
                 written += ROWS as u64;
             }
             anyhow::Ok(written)
@@ -109,7 +123,7 @@ async fn unnest(db: &PgPool, time: Duration) -> Result<u64> {
     Ok(rows)
 }
 
-async fn insert(db: &PgPool, gateway: Uuid, first: u64) -> Result<()> {
+async fn unnest(db: &PgPool, gateway: Uuid, first: u64) -> Result<()> {
     let first = i64::try_from(first)?;
     let numbers: Vec<i64> = (first..).take(ROWS).collect();
     let keys: Vec<Vec<u8>> =
@@ -120,5 +134,24 @@ async fn insert(db: &PgPool, gateway: Uuid, first: u64) -> Result<()> {
         select $1, $1, 1, seq, 16, 1, now(), 0, $1, seq, key, body
         from unnest($2::bigint[], $3::bytea[], $4::bytea[]) as rows (seq, key, body)";
     sqlx::query(insert).bind(gateway).bind(&numbers).bind(&keys).bind(&bodies).execute(db).await?;
+    Ok(())
+}
+
+async fn copy(db: &PgPool, gateway: Uuid, first: u64) -> Result<()> {
+    let mut connection = db.acquire().await?;
+    let copy = "copy bench_records
+        (gateway_id, epoch, lane, seq, kind, kind_ver, occurred_at, clock, boot_id, mono_ms, key, body) from stdin";
+    let body = "07".repeat(40);
+    let mut lines = String::new();
+    for number in (first..).take(ROWS) {
+        let key: String = format!("{gateway}/{number}").bytes().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(
+            lines,
+            "{gateway}\t{gateway}\t1\t{number}\t16\t1\tnow\t0\t{gateway}\t{number}\t\\\\x{key}\t\\\\x{body}"
+        )?;
+    }
+    let mut into = connection.copy_in_raw(copy).await?;
+    into.send(lines.into_bytes()).await?;
+    into.finish().await?;
     Ok(())
 }

@@ -10,7 +10,10 @@ use anyhow::{Context, Result, ensure};
 use shared::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row as _};
+use stack::house::BrokerKind;
+use stack::nats::Cluster;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::figure::{Figure, millis, per_second};
 use crate::gateway::Gateway;
@@ -22,41 +25,47 @@ use crate::stage::Stage;
 const IDLE: usize = 200;
 /// Gateways at whose sites people charge without a pause: enough that none of them is what limits.
 const BUSY: usize = 32;
+/// From the last connection to the first look.
+const SETTLING: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure(time: Duration) -> Result<Vec<Figure>> {
     let mut stage = Stage::build(BUSY + 1).await?;
-    let mut figures = idle(&mut stage, time).await?;
+    let mut figures = idle(&mut stage, time, "cloud with its own broker").await?;
     figures.extend(sessions(&mut stage, time).await?);
+    drop(stage);
+    let mut stage = Stage::build_on(BrokerKind::NatsCluster, 1).await?;
+    figures.extend(idle(&mut stage, time, "cloud and three NATS").await?);
     Ok(figures)
 }
 
-async fn idle(stage: &mut Stage, time: Duration) -> Result<Vec<Figure>> {
-    let gate = stage.cloud.mqtt()?;
+/// Memory and CPU that gateways cost by being there.
+async fn idle(stage: &mut Stage, time: Duration, who: &str) -> Result<Vec<Figure>> {
+    let gate = match &stage.nats {
+        Some(nats) => nats.address(0),
+        None => stage.cloud.mqtt()?,
+    };
     let mut identities = Vec::with_capacity(IDLE);
     for number in 0..IDLE {
         identities.push(stage.another_gateway(&format!("idle-{number}"))?.identity()?);
     }
-    let cloud = stage.cloud.service().process()?.pid();
-    let before = resident_kib(cloud)?;
+    let mut servers = stage.nats.as_ref().map(Cluster::pids).unwrap_or_default();
+    servers.push(stage.cloud.service().process()?.pid());
+    let memory = || servers.iter().map(|pid| resident_kib(*pid)).sum::<Result<u64>>();
+    let busy = || servers.iter().map(|pid| cpu(*pid)).sum::<Result<Duration>>();
+    let before = memory()?;
     let mut gateways = JoinSet::new();
     for identity in &identities {
         gateways.spawn(Gateway::connect(identity, gate).await?.idle());
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let each = resident_kib(cloud)?.saturating_sub(before) as f64 / IDLE as f64;
-    let busy = cpu(cloud)?;
-    tokio::time::sleep(time).await;
-    let share = (cpu(cloud)? - busy).as_secs_f64() / time.as_secs_f64() * 100.0;
+    sleep(SETTLING).await;
+    let each = memory()?.saturating_sub(before) as f64 / IDLE as f64;
+    let busy_before = busy()?;
+    sleep(time).await;
+    let share = (busy()? - busy_before).as_secs_f64() / time.as_secs_f64() * 100.0;
     ensure!(gateways.try_join_next().is_none(), "a gateway was cut off");
     Ok(vec![
-        Figure::new(
-            format!("cloud and broker: memory per idle gateway, of {IDLE}"),
-            format!("{each:.1} KiB"),
-        ),
-        Figure::new(
-            format!("cloud and broker: CPU with {IDLE} idle gateways"),
-            format!("{share:.1} % of a core"),
-        ),
+        Figure::new(format!("{who}: memory per idle gateway, of {IDLE}"), format!("{each:.1} KiB")),
+        Figure::new(format!("{who}: CPU with {IDLE} idle gateways"), format!("{share:.1} % of a core")),
     ])
 }
 

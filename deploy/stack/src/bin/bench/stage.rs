@@ -28,10 +28,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// A house with stations `B1`, `B2` ….
     pub(crate) async fn build(stations: usize) -> Result<Self> {
+        Self::build_on(BrokerKind::Embedded, stations).await
+    }
+
+    /// The same with another broker.
+    pub(crate) async fn build_on(broker: BrokerKind, stations: usize) -> Result<Self> {
         let dir = Workdir::new("bench")?;
         let postgres = Postgres::start(dir.path()).await?;
         let url = postgres.create_database().await?;
-        let house = House::build(dir.path(), &url, BrokerKind::Embedded, &[&identity(stations)]).await?;
+        let house = House::build(dir.path(), &url, broker, &[&identity(stations)]).await?;
         let db = PgPool::connect(&url).await?;
         let mut stage = Self { house, db, database_url: url, _postgres: postgres, dir };
         stage.open_wide().await?;
