@@ -42,6 +42,9 @@ pub enum Heard {
     Tick,
 }
 
+/// Repetitions without an answer before another broker is tried, once on each connection.
+const IN_VAIN: u32 = 4;
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -70,6 +73,8 @@ pub enum Action {
         /// Up to which number.
         watermark: u64,
     },
+    /// Try another broker: this one may be cut off from its cluster, and hears us in vain.
+    Elsewhere,
     /// Begin a new epoch, then say hello again.
     NewEpoch {
         /// Why, for a person.
@@ -200,6 +205,7 @@ impl Machine {
     fn greet(&mut self, now: u64, tries: u32, actions: &mut Vec<Action>) {
         self.phase = Phase::Greeting { since: now, tries };
         actions.push(Action::Hello);
+        actions.extend((tries == IN_VAIN).then_some(Action::Elsewhere));
     }
 
     fn disconnected(&mut self) {
@@ -324,6 +330,7 @@ impl Machine {
             }
             self.lanes[lane.index()].flight = Some(Flight { since: now, tries });
             actions.push(Action::Send { lane, after: state.acked, limit: self.window });
+            actions.extend((tries == IN_VAIN).then_some(Action::Elsewhere));
         }
         self.overtake(actions);
     }
@@ -513,6 +520,28 @@ mod tests {
         assert_eq!(machine.on(0, heard), []);
         assert_eq!(machine.deadline(), Some(500));
         assert_eq!(machine.on(500, Heard::Tick), [Action::Send { lane: Lane::Billing, after: 0, limit: 10 }]);
+    }
+
+    #[test]
+    fn another_broker_is_tried_when_this_one_hears_in_vain() {
+        for begin in [Heard::Connected, welcome(Verdict::Continue, [0; 3])] {
+            let mut machine = ready([1, 0, 0], [0, 0, 0]);
+            machine.on(1, Heard::Disconnected);
+            machine.on(1, Heard::Connected);
+            machine.on(1, begin);
+            let mut actions = Vec::new();
+            for _ in 0..6 {
+                let due = machine.deadline().expect("something is awaited");
+                actions.extend(machine.on(due, Heard::Tick));
+            }
+            let elsewhere = |action: &&Action| **action == Action::Elsewhere;
+            assert_eq!(actions.iter().filter(elsewhere).count(), 1, "{actions:?}");
+            assert_eq!(
+                actions.iter().position(|action| *action == Action::Elsewhere),
+                Some(4),
+                "{actions:?}"
+            );
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ struct Running {
     sync: Sync,
     key: FrameKey,
     client: AsyncClient,
+    elsewhere: mpsc::Sender<()>,
     machine: Machine,
     position: watch::Receiver<Position>,
 }
@@ -69,7 +70,7 @@ impl Sync {
     /// Runs until the process ends. Fails only on a configuration that can never work.
     pub async fn run(self) -> anyhow::Result<()> {
         let key = self.identity.frame_key()?;
-        let (client, mut events) = mqtt::connect(&self.identity, &self.config)?;
+        let mqtt::Line { client, mut events, elsewhere } = mqtt::connect(&self.identity, &self.config)?;
         let mut position = self.store.position();
         let at = position.borrow_and_update().clone();
         let patience = Patience {
@@ -78,7 +79,7 @@ impl Sync {
             quiet_ms: 3_600_000,
         };
         let machine = Machine::new(self.clock.boot, at.epoch, at.heads, at.acked, patience);
-        let mut running = Running { sync: self, key, client, machine, position };
+        let mut running = Running { sync: self, key, client, elsewhere, machine, position };
         loop {
             let wake = running.wake();
             tokio::select! {
@@ -203,6 +204,8 @@ impl Running {
                 self.sync.trace.acked(lane, watermark);
                 self.sync.store.acked(lane, watermark).await?;
             }
+            // One wish is enough.
+            Action::Elsewhere => drop(self.elsewhere.try_send(())),
             Action::NewEpoch { reason } => {
                 tracing::warn!(reason, "the cloud and this database disagree: a new epoch begins");
                 counter!("edge_sync_epochs_total").increment(1);

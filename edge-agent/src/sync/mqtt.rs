@@ -39,11 +39,18 @@ pub enum Event {
     },
 }
 
+/// The way to the brokers.
+pub(super) struct Line {
+    /// What to say.
+    pub(super) client: AsyncClient,
+    /// What happens.
+    pub(super) events: mpsc::Receiver<Event>,
+    /// Take another broker, if there is one.
+    pub(super) elsewhere: mpsc::Sender<()>,
+}
+
 /// Starts the client. It reconnects for ever.
-pub(super) fn connect(
-    identity: &Identity,
-    config: &config::Sync,
-) -> anyhow::Result<(AsyncClient, mpsc::Receiver<Event>)> {
+pub(super) fn connect(identity: &Identity, config: &config::Sync) -> anyhow::Result<Line> {
     let brokers = brokers(config.mqtt_url.as_deref().unwrap_or(&identity.mqtt_url))?;
     let tls = brokers.iter().any(|it| it.tls).then(|| crate::tls::client(config.ca_file.as_deref()));
     let tls = tls.transpose()?;
@@ -67,25 +74,44 @@ pub(super) fn connect(
     let (client, mut event_loop) = AsyncClient::new(all[0].clone(), QUEUE);
     // A small frame must not wait 40 ms for the acknowledgement of the one before.
     event_loop.network_options.set_tcp_nodelay(true);
-    let (events, receiver) = mpsc::channel(256);
-    tokio::spawn(poll(event_loop, all, events));
-    Ok((client, receiver))
+    let (told, events) = mpsc::channel(256);
+    let (elsewhere, wishes) = mpsc::channel(1);
+    tokio::spawn(poll(event_loop, all, told, wishes));
+    Ok(Line { client, events, elsewhere })
 }
 
 /// Polls for ever; a broker that is gone is tried again after the others of its cluster.
-async fn poll(mut event_loop: EventLoop, brokers: Vec<MqttOptions>, events: mpsc::Sender<Event>) {
+async fn poll(
+    mut event_loop: EventLoop,
+    brokers: Vec<MqttOptions>,
+    events: mpsc::Sender<Event>,
+    mut elsewhere: mpsc::Receiver<()>,
+) {
     let mut wait = BACK_OFF.0;
     let mut up = false;
     let mut others = brokers.iter().cycle().skip(1);
     loop {
-        let event = match event_loop.poll().await {
-            Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_))) => {
+        let happened = tokio::select! {
+            happened = event_loop.poll() => Some(happened),
+            Some(()) = elsewhere.recv(), if brokers.len() > 1 => None,
+        };
+        let event = match happened {
+            None => {
+                tracing::warn!("nobody answers over this broker; trying another one");
+                event_loop.clean();
+                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
+                    return;
+                }
+                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
+                continue;
+            }
+            Some(Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_)))) => {
                 up = true;
                 tracing::info!("connected to the broker");
                 Event::Connected
             }
             // A node of a cluster that has lost its fellows may refuse, and would never send us anything.
-            Ok(rumqttc::Event::Incoming(Incoming::SubAck(answer))) if is_refused(&answer) => {
+            Some(Ok(rumqttc::Event::Incoming(Incoming::SubAck(answer)))) if is_refused(&answer) => {
                 tracing::warn!("the broker refused our subscription; trying another connection");
                 event_loop.clean();
                 if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
@@ -96,16 +122,18 @@ async fn poll(mut event_loop: EventLoop, brokers: Vec<MqttOptions>, events: mpsc
                 wait = (wait * 2).min(BACK_OFF.1);
                 continue;
             }
-            Ok(rumqttc::Event::Incoming(Incoming::SubAck(_))) => {
+            Some(Ok(rumqttc::Event::Incoming(Incoming::SubAck(_)))) => {
                 wait = BACK_OFF.0;
                 Event::Subscribed
             }
-            Ok(rumqttc::Event::Incoming(Incoming::Publish(publish))) => {
+            Some(Ok(rumqttc::Event::Incoming(Incoming::Publish(publish)))) => {
                 Event::Received { topic: publish.topic, payload: publish.payload }
             }
-            Ok(rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(Outgoing::Publish(_))) => continue,
-            Ok(rumqttc::Event::Outgoing(_)) => continue,
-            Err(error) => {
+            Some(Ok(rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(Outgoing::Publish(_)))) => {
+                continue;
+            }
+            Some(Ok(rumqttc::Event::Outgoing(_))) => continue,
+            Some(Err(error)) => {
                 if up {
                     tracing::warn!(%error, "the broker is gone; charging goes on");
                 } else {
@@ -150,6 +178,13 @@ mod tests {
     const CONNECTED: [u8; 4] = [0x20, 2, 0, 0];
     const REFUSED: u8 = 0x80;
 
+    fn identity(mqtt_url: String) -> Identity {
+        let secret = "secret".into();
+        // Its first byte says where in a cluster it begins.
+        let gateway = GatewayId(Uuid::from_u128(1 << 120));
+        Identity { gateway, shard: Shard(1), secret, mqtt_url, cloud_url: None }
+    }
+
     /// A broker that takes one client in and refuses its subscription, or not.
     async fn broker(listener: &TcpListener, answer: u8) -> tokio::net::TcpStream {
         let (mut socket, _) = listener.accept().await.unwrap();
@@ -164,15 +199,9 @@ mod tests {
     #[tokio::test]
     async fn a_refused_subscription_is_tried_on_another_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let identity = Identity {
-            gateway: GatewayId(Uuid::from_u128(1)),
-            shard: Shard(1),
-            secret: "secret".into(),
-            mqtt_url: format!("mqtt://{}", listener.local_addr().unwrap()),
-            cloud_url: None,
-        };
+        let identity = identity(format!("mqtt://{}", listener.local_addr().unwrap()));
         let config = config::Config::load(None).unwrap().sync;
-        let (client, mut events) = connect(&identity, &config).unwrap();
+        let Line { client, mut events, elsewhere: _elsewhere } = connect(&identity, &config).unwrap();
         let brokers = tokio::spawn(async move {
             let refusing = broker(&listener, REFUSED).await;
             (refusing, broker(&listener, 1).await)
@@ -188,5 +217,26 @@ mod tests {
             assert!(as_wanted, "{next:?}");
         }
         drop(brokers.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_is_cut_off_is_left_for_another_one() {
+        let listeners = [
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        ];
+        let urls = listeners.each_ref().map(|it| format!("mqtt://{}", it.local_addr().unwrap()));
+        let config = config::Config::load(None).unwrap().sync;
+        let Line { client, mut events, elsewhere } = connect(&identity(urls.join(",")), &config).unwrap();
+        for listener in listeners.iter().cycle().skip(1).take(3) {
+            let subscribing = async {
+                assert!(matches!(events.recv().await, Some(Event::Connected)));
+                client.subscribe("down/#", QoS::AtMostOnce).await.unwrap();
+                assert!(matches!(events.recv().await, Some(Event::Subscribed)));
+                elsewhere.send(()).await.unwrap();
+                assert!(matches!(events.recv().await, Some(Event::Disconnected)));
+            };
+            tokio::join!(broker(listener, 0), subscribing);
+        }
     }
 }

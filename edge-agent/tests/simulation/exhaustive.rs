@@ -267,6 +267,8 @@ impl State {
                 self.send(Message::Up(Up::Ahead { epoch: now, facts }, 0), bounds);
             }
             Action::Acked { lane, watermark } => self.disk.acked(lane, watermark),
+            // All brokers are one here.
+            Action::Elsewhere => {}
             Action::NewEpoch { .. } => {
                 self.epochs += 1;
                 self.disk.begin_epoch(epoch(self.epochs));

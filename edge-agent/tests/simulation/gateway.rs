@@ -184,6 +184,8 @@ impl Gateway {
                 sent.push(Up::Ahead { epoch: disk.epoch, facts: disk.ahead(after, limit) });
             }
             Action::Acked { lane, watermark } => disk.acked(lane, watermark),
+            // All brokers are one here.
+            Action::Elsewhere => {}
             Action::NewEpoch { .. } => {
                 disk.begin_epoch(birth(dice));
                 news.push(self.committed());
