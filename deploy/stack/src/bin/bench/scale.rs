@@ -52,20 +52,26 @@ async fn idle(stage: &mut Stage, time: Duration, who: &str) -> Result<Vec<Figure
     servers.push(stage.cloud.service().process()?.pid());
     let memory = || servers.iter().map(|pid| resident_kib(*pid)).sum::<Result<u64>>();
     let busy = || servers.iter().map(|pid| cpu(*pid)).sum::<Result<Duration>>();
-    let before = memory()?;
+    let share = async || {
+        let before = busy()?;
+        sleep(time).await;
+        anyhow::Ok((busy()? - before).as_secs_f64() / time.as_secs_f64() * 100.0)
+    };
+    let (before, share_before) = (memory()?, share().await?);
     let mut gateways = JoinSet::new();
     for identity in &identities {
         gateways.spawn(Gateway::connect(identity, gate).await?.idle());
     }
     sleep(SETTLING).await;
     let each = memory()?.saturating_sub(before) as f64 / IDLE as f64;
-    let busy_before = busy()?;
-    sleep(time).await;
-    let share = (busy()? - busy_before).as_secs_f64() / time.as_secs_f64() * 100.0;
+    let share = share().await?;
     ensure!(gateways.try_join_next().is_none(), "a gateway was cut off");
     Ok(vec![
         Figure::new(format!("{who}: memory per idle gateway, of {IDLE}"), format!("{each:.1} KiB")),
-        Figure::new(format!("{who}: CPU with {IDLE} idle gateways"), format!("{share:.1} % of a core")),
+        Figure::new(
+            format!("{who}: CPU with {IDLE} idle gateways; without any"),
+            format!("{share:.1} %; {share_before:.1} % of a core"),
+        ),
     ])
 }
 
