@@ -17,7 +17,7 @@ use anyhow::Context;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::journal::{self, Read};
+use super::journal::{self, Journal, Read};
 use super::meta::{DAMAGE, JOURNAL, get_meta, set_meta};
 use super::trouble::Trouble;
 use super::{durable, position, quarantine, replay, schema, snapshot};
@@ -88,6 +88,20 @@ pub(super) fn damages(db: &Connection) -> anyhow::Result<Vec<Damage>> {
 pub(super) fn last_frame(db: &Connection) -> anyhow::Result<u64> {
     let text = get_meta(db, JOURNAL)?;
     Ok(text.map(|text| text.parse()).transpose().context("reading the journal's number")?.unwrap_or(0))
+}
+
+/// Begins the journal's next segment, after a snapshot if the journal has not got the database's last commit.
+pub(super) fn begin_journal(paths: &Paths, db: &Connection) -> anyhow::Result<Journal> {
+    let (written, has) = (journal::last_number(&paths.journal)?, last_frame(db)?);
+    let journal = Journal::begin(&paths.journal, written.max(has))?;
+    if has > written {
+        tracing::warn!(has, written, "the journal missed the database's last commit: a snapshot is made");
+        // On a disk without room for one, that commit is in one place until the next snapshot. Charging goes on.
+        if let Err(error) = snapshot::take(&paths.database, &paths.snapshots, journal.segment()) {
+            tracing::error!(error = format!("{error:#}"), "no snapshot was made");
+        }
+    }
+    Ok(journal)
 }
 
 /// One frame more than the database has is a commit that was cut short. More are commits that the database once had.

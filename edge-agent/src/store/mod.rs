@@ -51,7 +51,6 @@ use shared::units::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::{Recall, Restored, RunningSession, Write};
-use journal::Journal;
 use ladder::Paths;
 use room::Room;
 use shared::id::BootId;
@@ -163,8 +162,7 @@ impl Store {
         let last_committed = restore::last_committed(&reader)?;
         let damages = ladder::damages(&reader)?;
         let (publish, position) = watch::channel(position::ensure_position(&mut db)?);
-        let last_frame = ladder::last_frame(&db)?.max(journal::last_number(&paths.journal)?);
-        let journal = Journal::begin(&paths.journal, last_frame).context("beginning the journal")?;
+        let journal = ladder::begin_journal(&paths, &db).context("beginning the journal")?;
         let (tell, usage) = watch::channel(room.usage(&db, journal.bytes(), Level::Enough)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (report, failed) = oneshot::channel();

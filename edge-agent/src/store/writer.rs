@@ -1,12 +1,12 @@
 //! The one thread that writes.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use rusqlite::{Connection, Transaction, params};
 use shared::model::Lane;
 use tokio::sync::{mpsc, watch};
 
 use super::apply::Commit;
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Frame, Journal};
 use super::meta::{DAMAGE, JOURNAL, LAST_COMMITTED, clear_meta, set_meta};
 use super::room::{Level, Room, Usage};
 use super::thin::Pass;
@@ -111,8 +111,12 @@ impl Writer {
             carry_out(&mut commit, job)?;
         }
         position::save_lanes(&transaction, &self.state.position, &state.position)?;
-        write_ahead(&mut self.journal, &transaction, &entries)?;
-        transaction.commit()?;
+        write_ahead(&mut self.journal, &transaction, entries)?;
+        let committed = transaction.commit();
+        let synced = self.journal.synced();
+        committed?;
+        // The commit is done: whatever the reason, it must not be tried again.
+        synced.map_err(|error| anyhow!("syncing the journal: {error}"))?;
         Ok(state)
     }
 
@@ -264,13 +268,14 @@ fn carry_out(commit: &mut Commit<'_>, job: &Job) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The journal has a commit before the database does; the number says which is which.
-fn write_ahead(journal: &mut Journal, db: &Transaction<'_>, entries: &[Entry]) -> anyhow::Result<()> {
-    if !entries.is_empty() {
-        set_meta(db, JOURNAL, &(journal.last() + 1).to_string())?;
-        journal.append(entries).context("writing the journal")?;
+/// The journal gets a commit while the database does; the number says whether one of them is behind.
+fn write_ahead(journal: &mut Journal, db: &Transaction<'_>, entries: Vec<Entry>) -> anyhow::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let frame = Frame { number: journal.last() + 1, entries };
+    set_meta(db, JOURNAL, &frame.number.to_string())?;
+    journal.append(&frame).context("writing the journal")
 }
 
 /// Story tests kill the agent at its worst moment: committed, nobody told. Not in release builds.

@@ -130,6 +130,34 @@ async fn a_start_whose_commit_was_cut_short_is_the_same_when_it_comes_again() {
     assert_eq!((cloud.bills(), cloud.begun()), (vec![2_000, 5_000], 2));
 }
 
+/// As if the power had gone before the journal was synced: its last commit is not there.
+fn lose_last_frame(folder: &Path) {
+    let mut segments: Vec<PathBuf> =
+        fs::read_dir(folder.join("journal")).unwrap().map(|file| file.unwrap().path()).collect();
+    segments.sort();
+    let frames = |path: &PathBuf| (path.clone(), fs::read(path).unwrap());
+    let is_last = |(_, bytes): &(PathBuf, Vec<u8>)| bytes.windows(4).any(|four| four == b"EVJ1");
+    let (path, bytes) = segments.iter().rev().map(frames).find(is_last).unwrap();
+    let at = bytes.windows(4).rposition(|four| four == b"EVJ1").unwrap();
+    overwrite(&path, at.try_into().unwrap(), &vec![0; bytes.len() - at]);
+}
+
+#[tokio::test]
+async fn a_commit_that_the_journal_missed_is_in_a_snapshot_before_anything_is_answered() {
+    let (mut gateway, mut cloud) = (Gateway::new(), Cloud::default());
+    gateway.session(5_000).await;
+    let start = gateway.start_fact(1, 6_000);
+    let first = gateway.begin(start.clone()).await;
+    gateway.meanwhile(lose_last_frame).await;
+    assert!(gateway.damages.is_empty());
+    assert_eq!(gateway.begin(start.clone()).await, first, "the database knows it");
+    gateway.meanwhile(|folder| garbage(&folder.join(DATABASE))).await;
+    assert_eq!(gateway.begin(start).await, first, "so does what took its place");
+    gateway.stop_session(&first, 8_000).await;
+    cloud.drain(&gateway.store).await;
+    assert_eq!((cloud.bills(), cloud.begun()), (vec![2_000, 5_000], 2));
+}
+
 #[tokio::test]
 async fn the_journal_is_let_go_of_when_two_others_have_it() {
     let (mut gateway, mut cloud) = (Gateway::new(), Cloud::default());

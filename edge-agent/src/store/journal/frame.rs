@@ -13,16 +13,19 @@ pub(in crate::store) struct Frame {
     pub(in crate::store) entries: Vec<Entry>,
 }
 
-pub(super) fn write(number: u64, entries: &[Entry]) -> Vec<u8> {
-    let body = postcard::to_stdvec(entries).expect("entries always serialise");
-    let length = u32::try_from(body.len()).expect("a commit is far smaller than 4 GiB");
-    let mut bytes = Vec::with_capacity(HEAD + body.len());
-    bytes.extend(MAGIC);
-    bytes.extend(number.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(sum(number, &body));
-    bytes.extend(body);
-    bytes
+impl Frame {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let Frame { number, entries } = self;
+        let body = postcard::to_stdvec(entries).expect("entries always serialise");
+        let length = u32::try_from(body.len()).expect("a commit is far smaller than 4 GiB");
+        let mut bytes = Vec::with_capacity(HEAD + body.len());
+        bytes.extend(MAGIC);
+        bytes.extend(number.to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(sum(*number, &body));
+        bytes.extend(body);
+        bytes
+    }
 }
 
 /// The whole frames of a segment. Behind a damaged one the next is looked for, so that only the damaged one is lost.

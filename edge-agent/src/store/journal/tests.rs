@@ -1,8 +1,10 @@
 use super::*;
 use tempfile::TempDir;
 
-fn row(text: &str) -> Vec<Entry> {
-    vec![Entry::Row(text.into())]
+fn append(journal: &mut Journal, text: &str) {
+    let frame = Frame { number: journal.last() + 1, entries: vec![Entry::Row(text.into())] };
+    journal.append(&frame).unwrap();
+    journal.synced().unwrap();
 }
 
 fn texts(read: &Read) -> Vec<(u64, String)> {
@@ -17,11 +19,10 @@ fn texts(read: &Read) -> Vec<(u64, String)> {
 fn frames_are_numbered_over_segments_and_read_from_any_number() {
     let folder = TempDir::new().unwrap();
     let mut journal = Journal::begin(folder.path(), 0).unwrap();
-    journal.append(&row("a")).unwrap();
-    journal.append(&[]).unwrap();
-    journal.append(&row("b")).unwrap();
+    append(&mut journal, "a");
+    append(&mut journal, "b");
     assert_eq!(journal.rotate().unwrap(), 2);
-    journal.append(&row("c")).unwrap();
+    append(&mut journal, "c");
     assert_eq!(last_number(folder.path()).unwrap(), 3);
     let after = read(folder.path(), 1).unwrap();
     assert_eq!(texts(&after), [(2, "b".into()), (3, "c".into())]);
@@ -35,12 +36,12 @@ fn frames_are_numbered_over_segments_and_read_from_any_number() {
 fn a_frame_that_was_taken_back_was_never_there() {
     let folder = TempDir::new().unwrap();
     let mut journal = Journal::begin(folder.path(), 4).unwrap();
-    journal.append(&row("kept")).unwrap();
+    append(&mut journal, "kept");
     journal.settle();
-    journal.append(&row("failed")).unwrap();
+    append(&mut journal, "failed");
     journal.take_back().unwrap();
     journal.take_back().unwrap();
-    journal.append(&row("instead")).unwrap();
+    append(&mut journal, "instead");
     assert_eq!(texts(&read(folder.path(), 4).unwrap()), [(5, "kept".into()), (6, "instead".into())]);
 }
 
@@ -49,7 +50,7 @@ fn every_flipped_bit_and_every_torn_end_costs_one_frame_at_most() {
     let folder = TempDir::new().unwrap();
     let mut journal = Journal::begin(folder.path(), 0).unwrap();
     for text in ["one", "two", "three"] {
-        journal.append(&row(text)).unwrap();
+        append(&mut journal, text);
     }
     let path = segments::path(folder.path(), 1);
     let end = usize::try_from(journal.end).unwrap();
