@@ -57,6 +57,9 @@ pub struct Sync {
     pub trace: LaneTrace,
 }
 
+/// A welcome that comes within this tells what time it is.
+const PROMPT: Duration = Duration::from_secs(5);
+
 struct Running {
     sync: Sync,
     key: FrameKey,
@@ -64,6 +67,8 @@ struct Running {
     elsewhere: mpsc::Sender<()>,
     machine: Machine,
     position: watch::Receiver<Position>,
+    /// When the last hello was said on this connection.
+    hello_at: Option<Instant>,
 }
 
 impl Sync {
@@ -79,7 +84,7 @@ impl Sync {
             quiet_ms: 3_600_000,
         };
         let machine = Machine::new(self.clock.boot, at.epoch, at.heads, at.acked, patience);
-        let mut running = Running { sync: self, key, client, elsewhere, machine, position };
+        let mut running = Running { sync: self, key, client, elsewhere, machine, position, hello_at: None };
         loop {
             let wake = running.wake();
             tokio::select! {
@@ -111,6 +116,7 @@ impl Running {
             }
             Event::Subscribed => self.hear(Heard::Connected).await,
             Event::Disconnected => {
+                self.hello_at = None;
                 self.sync.online.send_replace(false);
                 self.hear(Heard::Disconnected).await
             }
@@ -129,7 +135,10 @@ impl Running {
         };
         match down {
             Down::Welcome(welcome) => {
-                self.sync.clock.heard_server_time(welcome.server_time);
+                // One that a broker kept for us tells a time that is over.
+                if self.hello_at.take().is_some_and(|at| at.elapsed() < PROMPT) {
+                    self.sync.clock.heard_server_time(welcome.server_time);
+                }
                 self.hear(Heard::Welcome(welcome)).await
             }
             Down::Ack(ack) => self.hear(Heard::Ack(ack)).await,
@@ -196,7 +205,10 @@ impl Running {
 
     async fn act(&mut self, action: Action) -> anyhow::Result<()> {
         match action {
-            Action::Hello => self.publish(UpTopic::Hello, &Up::Hello(self.hello())),
+            Action::Hello => {
+                self.hello_at = Some(Instant::now());
+                self.publish(UpTopic::Hello, &Up::Hello(self.hello()));
+            }
             Action::Send { lane, after, limit } => self.send(lane, after, limit).await?,
             Action::SendAhead { after, limit } => self.send_ahead(after, limit).await?,
             Action::Acked { lane, watermark } => {

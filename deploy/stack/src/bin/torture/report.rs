@@ -21,8 +21,8 @@ everything else that is wrong.";
 /// Rows that other tests play, or nobody.
 const ELSEWHERE: [(&str, &str); 10] = [
     (
-        "F14, clocks",
-        "stations with wrong clocks: the stories `life` and `quirks`, `cargo test -p edge-agent --test quirks time`; a gateway whose own clock jumps was not run as a process, its clock is a value in the core's tests.",
+        "F14, what its row leaves out",
+        "stations with wrong clocks: the stories `life` and `quirks`, `cargo test -p edge-agent --test quirks time`. A gateway that boots in the future and serves before the cloud told it the time: what it dates then is not put right later.",
     ),
     (
         "F15, quirks of stations",

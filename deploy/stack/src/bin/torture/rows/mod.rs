@@ -4,6 +4,7 @@ mod agent_killed;
 mod backlog;
 mod broker_killed;
 mod by_cargo;
+mod clocks;
 mod cloud_killed;
 mod commands;
 mod cut_off;
@@ -70,6 +71,9 @@ pub(crate) enum Row {
     /// The disk fails
     #[value(name = "F13")]
     DiskBroken,
+    /// The gateway's clock is wrong, and jumps
+    #[value(name = "F14")]
+    Clocks,
     /// Stations that repeat, forget and reorder
     #[value(name = "F16")]
     Histories,
@@ -108,9 +112,9 @@ impl Row {
     }
 
     /// Is it in the short run? Not what `cargo test` plays as often as every check has to, nor what needs a minute for its
-    /// brokers alone.
+    /// brokers alone, nor a program that few machines have.
     pub(crate) fn is_short(self) -> bool {
-        !matches!(self, Row::Simulation | Row::Exhaustive | Row::Histories | Row::OneOfEach)
+        !matches!(self, Row::Simulation | Row::Exhaustive | Row::Histories | Row::OneOfEach | Row::Clocks)
     }
 
     /// Its number in the matrix.
@@ -129,6 +133,7 @@ impl Row {
             Row::Reborn => "F11",
             Row::DiskFull => "F12",
             Row::DiskBroken => "F13",
+            Row::Clocks => "F14",
             Row::Histories => "F16",
             Row::CutOff => "F20",
             Row::Commands => "F22",
@@ -159,6 +164,7 @@ impl Row {
             }
             Row::DiskFull => "the disk is full, at any operation",
             Row::DiskBroken => "the disk fails at any operation: reading, writing, syncing",
+            Row::Clocks => "the gateway boots in 1970, its clock jumps by hours, days and decades",
             Row::Histories => "stations that repeat, forget, reorder and reconnect, in virtual time",
             Row::CutOff => "no cloud while sessions begin and end, and a card is barred meanwhile",
             Row::Commands => "storms of orders, late and void ones, and deaths that cross them",
@@ -198,6 +204,7 @@ pub(crate) async fn play(trial: &mut Trial) -> Result<Outcome> {
         Row::Reborn => reborn::play(trial).await,
         Row::DiskFull => disk_faults::full(trial).await,
         Row::DiskBroken => disk_faults::broken(trial).await,
+        Row::Clocks => clocks::play(trial).await,
         Row::Histories => by_cargo::histories(trial).await,
         Row::CutOff => cut_off::play(trial).await,
         Row::Commands => commands::play(trial).await,
