@@ -23,6 +23,8 @@ use crate::times::{Times, millis};
 /// Stations of each gateway.
 const STATIONS: usize = 3;
 const FINISHED: Duration = Duration::from_secs(600);
+/// How long the map is looked at before.
+const CALM: Duration = Duration::from_secs(3);
 /// How much more one gateway may get in than another, side by side.
 const UNFAIR: i64 = 3;
 /// Some batches more or less are noise.
@@ -63,16 +65,15 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage, gateways: usize) -> Result
     }
     let backlog = stage.backlog()?;
 
+    trial.line.doing("a visitor looks at the map while nothing comes");
+    let before = visits(stage, sleep(CALM)).await?.1;
     trial.line.doing(format!("{backlog} records come at once"));
     let memory = Peak::of(stage.house.cloud.service().process()?.pid());
-    let (go_on, stop) = watch::channel(true);
-    let visitor = tokio::spawn(visit(stage.house.cloud.graphql(), stage.house.site.id, stop));
     let begin = Instant::now();
     stage.house.proxy.heal();
     links.iter().for_each(Proxy::heal);
-    let Served { done, shares } = finish(trial, stage, begin).await?;
-    go_on.send_replace(false);
-    let visits = visitor.await??;
+    let (served, during) = visits(stage, finish(trial, stage, begin)).await?;
+    let Served { done, own, shares } = served?;
     let memory = memory.finish();
 
     let mut verdict = stage.verdict(stage.rules()).await?;
@@ -92,11 +93,18 @@ async fn rounds(trial: &mut Trial, stage: &mut Stage, gateways: usize) -> Result
             "of {} side by side, until the first was done, one got {most} records in, another {least}",
             shares.len()
         ),
+        format!(
+            "the first was done after {}, the last after {}; they redial at times of their own",
+            millis(done.percentile(0)),
+            millis(all)
+        ),
         format!("the cloud held {} MiB at most", memory >> 20),
     ];
     let times = vec![
         ("from the internet's return until a gateway was done".into(), done),
-        ("a visitor of the map meanwhile".into(), visits),
+        ("from a gateway's first record until its last".into(), own),
+        ("a visitor of the map before".into(), before),
+        ("a visitor of the map meanwhile".into(), during),
     ];
     Ok(Outcome { verdict, times, notes })
 }
@@ -110,6 +118,8 @@ fn edges(stage: &Stage) -> impl Iterator<Item = &Edge> {
 struct Served {
     /// From the link's return until a gateway was done.
     done: Times,
+    /// From its first record to its last.
+    own: Times,
     /// What each of those got that were served at the same time, until the first of them was done.
     shares: Vec<i64>,
 }
@@ -122,6 +132,8 @@ struct OnTheWay {
     committed: i64,
     /// The same when all that are left had begun.
     together: Option<i64>,
+    /// When more of it was there for the first time.
+    began: Option<Instant>,
 }
 
 /// Waits until each gateway has sent everything. They redial at different times on purpose, so what is fair shows while
@@ -131,7 +143,13 @@ async fn finish(trial: &Trial, stage: &Stage, begin: Instant) -> Result<Served> 
     let watermarks = CloudBook::watermarks(&stage.db).await?;
     let on_the_way = |edge: &Edge| {
         let before = watermarks.committed(&EdgeBook::position(edge.data())?.epoch);
-        anyhow::Ok(OnTheWay { data: edge.data().to_owned(), before, committed: before, together: None })
+        anyhow::Ok(OnTheWay {
+            data: edge.data().to_owned(),
+            before,
+            committed: before,
+            together: None,
+            began: None,
+        })
     };
     let mut left: Vec<OnTheWay> = edges(stage).map(on_the_way).collect::<Result<_>>()?;
     while !left.is_empty() {
@@ -142,14 +160,18 @@ async fn finish(trial: &Trial, stage: &Stage, begin: Instant) -> Result<Served> 
         for mut one in left {
             let book = EdgeBook::position(&one.data)?;
             one.committed = watermarks.committed(&book.epoch);
+            if one.committed > one.before {
+                one.began.get_or_insert_with(Instant::now);
+            }
             if behind(&book, &watermarks).is_empty() { done.push(one) } else { still.push(one) }
         }
         if !done.is_empty() && all.shares.is_empty() {
             let together = done.iter().chain(&still).filter_map(|one| Some(one.committed - one.together?));
             all.shares = together.collect();
         }
-        for _ in done {
+        for one in done {
             all.done.add(begin.elapsed());
+            all.own.add(one.began.map_or(Duration::ZERO, |began| began.elapsed()));
             trial.line.round();
         }
         if still.iter().all(|one| one.committed > one.before && one.together.is_none()) {
@@ -158,6 +180,15 @@ async fn finish(trial: &Trial, stage: &Stage, begin: Instant) -> Result<Served> 
         left = still;
     }
     Ok(all)
+}
+
+/// What happens, and how long a visitor waited for the map while it did.
+async fn visits<T>(stage: &Stage, happens: impl Future<Output = T>) -> Result<(T, Times)> {
+    let (go_on, stop) = watch::channel(true);
+    let visitor = tokio::spawn(visit(stage.house.cloud.graphql(), stage.house.site.id, stop));
+    let happened = happens.await;
+    go_on.send_replace(false);
+    Ok((happened, visitor.await??))
 }
 
 /// Looks at the map, again and again.
