@@ -113,6 +113,29 @@ async fn readings_that_were_given_up_are_known_and_a_gateways_alarm_is_its_own()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stations_of_one_name_at_two_gateways_have_an_alarm_each() {
+    let house = House::new().await;
+    let trouble = Fact::SecurityNoticed(SecurityNoticed {
+        station: Some(station()),
+        what: "duplicate_identity".into(),
+        detail: "two stations say the same name".into(),
+        at: Timestamp(T0),
+    });
+    for _ in 0..2 {
+        let elsewhere = house.build_site().await;
+        let mut gateway = house.enroll_at(elsewhere).await.connect().await;
+        gateway.hello([0; 3], [0; 3]).await;
+        for seq in 1..=2 {
+            assert_eq!(gateway.batch(Lane::Billing, seq, vec![record(&trouble, seq)]).await, seq);
+        }
+    }
+    let alarms =
+        "select count(distinct site_id) from alarms where kind = 'duplicate_identity' and subject = 'CP1'
+                  and count = 2";
+    assert_eq!(house.count(alarms).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gap_is_answered_with_the_old_watermark() {
     let house = House::new().await;
     let mut gateway = house.enroll().await.connect().await;

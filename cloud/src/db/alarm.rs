@@ -12,7 +12,7 @@ use super::text;
 pub struct Alarm {
     /// What sort, as a stable word.
     pub kind: String,
-    /// What it is about: with the kind, its identity.
+    /// What it is about: with the kind and the gateway, its identity.
     pub subject: String,
     /// The circumstances.
     pub detail: Value,
@@ -27,7 +27,7 @@ pub async fn raise(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into alarms (kind, subject, gateway_id, site_id, detail) values ($1, $2, $3, $4, $5)
-         on conflict (kind, subject) do update
+         on conflict (kind, subject, gateway_id) do update
          set detail = excluded.detail, count = alarms.count + 1, raised_at = now(), acknowledged_at = null",
     )
     .bind(text(&alarm.kind))

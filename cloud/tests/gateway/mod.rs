@@ -158,7 +158,20 @@ impl House {
 
     /// A box that was just enrolled; not connected.
     pub(crate) async fn enroll(&self) -> Identity {
-        let claim = gateways::create_claim(&self.db, self.site, Duration::from_secs(60)).await.unwrap();
+        self.enroll_at(self.site).await
+    }
+
+    /// One more site.
+    pub(crate) async fn build_site(&self) -> i64 {
+        sqlx::query_scalar("insert into sites (name, default_price) values ('Elsewhere', 0.25) returning id")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
+    }
+
+    /// A box that was just enrolled at a site; not connected.
+    pub(crate) async fn enroll_at(&self, site: i64) -> Identity {
+        let claim = gateways::create_claim(&self.db, site, Duration::from_secs(60)).await.unwrap();
         let (status, body) = self.post_enroll(&claim.code).await;
         assert_eq!(status, 200, "{body}");
         let secret = body["secret"].as_str().unwrap().to_owned();
