@@ -6,7 +6,7 @@ mod gateway;
 
 use std::time::Duration;
 
-use gateway::{House, until};
+use gateway::{House, meanwhile, until};
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, LastWill, MqttOptions, Packet, QoS, SubscribeReasonCode,
 };
@@ -43,6 +43,20 @@ async fn only_an_enrolled_gateway_with_its_secret_comes_in() {
     mine.connect().await;
     cloud::db::gateway::revoke(&house.db, mine.id).await.unwrap();
     assert_eq!(refusal(mine.options()).await, ConnectReturnCode::NotAuthorized);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_revoked_while_it_is_connected_is_cut_off_and_the_other_stays() {
+    let house = House::new().await;
+    let (revoked, other) = (house.enroll().await, house.enroll().await);
+    let (mut gateway, mut stays) = (revoked.connect().await, other.connect().await);
+    gateway.hello([0; 3], [0; 3]).await;
+    cloud::db::gateway::revoke(&house.db, revoked.id).await.unwrap();
+    let cut_off = async { while gateway.connection.poll().await.is_ok() {} };
+    let cut_off = tokio::time::timeout(Duration::from_secs(30), cut_off);
+    meanwhile(&mut stays.connection, cut_off).await.unwrap();
+    assert_eq!(refusal(revoked.options()).await, ConnectReturnCode::NotAuthorized);
+    stays.hello([0; 3], [0; 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,13 +29,13 @@ use crate::db::gateway as rows;
 
 /// For TLS and CONNECT together.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const LOOK_FOR_REVOKED: Duration = Duration::from_secs(30);
 
 /// The listening gate.
 pub(super) struct Gate {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     places: Arc<Semaphore>,
+    look_for_revoked: Duration,
     door: Arc<Door>,
 }
 
@@ -92,7 +92,9 @@ impl Gate {
             .with_context(|| format!("mqtt.listen {}", config.listen))?;
         let replicas = config.password.clone().map(|password| (config.username.clone(), password));
         let door = Arc::new(Door { db, inner, registry: Registry::default(), replicas });
-        Ok(Self { listener, tls, places: Arc::new(Semaphore::new(config.max_connections)), door })
+        let places = Arc::new(Semaphore::new(config.max_connections));
+        let look_for_revoked = Duration::from_secs(config.cut_off_revoked_seconds.get());
+        Ok(Self { listener, tls, places, look_for_revoked, door })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -100,7 +102,7 @@ impl Gate {
     }
 
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut look = tokio::time::interval(LOOK_FOR_REVOKED);
+        let mut look = tokio::time::interval(self.look_for_revoked);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),

@@ -31,6 +31,12 @@ pub struct Inner {
 }
 
 impl Inner {
+    /// One that somebody else plays.
+    #[cfg(test)]
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self { address, password: random_text(32) }
+    }
+
     /// The login that the broker asks for.
     pub fn credentials(&self) -> (&str, &str) {
         (USER, &self.password)

@@ -49,7 +49,7 @@ pub async fn start(
     let gate = gate::Gate::bind(&config.mqtt, db, Arc::clone(&inner)).await?;
     let address = gate.address();
     tasks.spawn(gate.run(stop.clone()));
-    tasks.spawn(watchdog::run(Arc::clone(&inner), stop.clone()));
+    tasks.spawn(watchdog::run(Arc::clone(&inner), watchdog::Watch::default(), stop.clone()));
     tracing::info!(%address, "mqtt gate listens");
     Ok(Embedded { gate: address, inner })
 }

@@ -15,6 +15,7 @@ mod secret;
 mod sources;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -115,6 +116,8 @@ pub struct Mqtt {
     pub public_url: Option<String>,
     /// Connections the gate holds at once.
     pub max_connections: usize,
+    /// How long a gateway that is revoked while it is connected may stay so, at most.
+    pub cut_off_revoked_seconds: NonZeroU64,
 }
 
 /// The batches that gateways send.
@@ -189,6 +192,7 @@ impl Default for Mqtt {
             tls_key: None,
             public_url: None,
             max_connections: 10_000,
+            cut_off_revoked_seconds: const { NonZeroU64::new(30).expect("not zero") },
         }
     }
 }

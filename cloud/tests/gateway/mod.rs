@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails loudly")]
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,6 +70,7 @@ impl House {
         let postgres = Postgres::start(dir.path()).await.unwrap();
         let mut config = config(&dir, &postgres).await;
         config.mqtt.listen.set_port(0);
+        config.mqtt.cut_off_revoked_seconds = NonZeroU64::MIN;
         Self::start(dir, postgres, config, None).await
     }
 
