@@ -8,7 +8,7 @@ use shared::sync::{Header, Record};
 use super::journal::Entry;
 use super::meta::{DECIDED_HERE, set_meta};
 use super::outbox::{self, signed};
-use super::{Position, Stamp, findings, gaps, security, settings, stations, sum};
+use super::{Position, Stamp, by_station, findings, gaps, settings, sum};
 use crate::core::{RunningSession, Write};
 
 /// Where one commit stands.
@@ -147,9 +147,9 @@ pub(super) fn row(db: &Transaction<'_>, stamp: &Stamp, write: &Write) -> anyhow:
         }
         Write::DecidedHere(decided) => set_meta(db, DECIDED_HERE, &serde_json::to_string(decided)?)?,
         Write::Settings(read) => settings::keep(db, read)?,
-        Write::SettingsMemory(station, memory) => settings::remember(db, station, memory)?,
-        Write::SecurityMemory(station, memory) => security::remember(db, station, memory)?,
-        Write::Known(station, info) => stations::keep(db, station, info)?,
+        Write::SettingsMemory(station, memory) => by_station::SETTINGS.keep(db, station, memory)?,
+        Write::SecurityMemory(station, memory) => by_station::SECURITY.keep(db, station, memory)?,
+        Write::Known(station, info) => by_station::STATIONS.keep(db, station, info)?,
         Write::Finding(finding) => findings::keep(db, finding)?,
         Write::Suggested(suggested) => findings::suggested(db, suggested)?,
     }

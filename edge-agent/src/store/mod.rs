@@ -13,6 +13,7 @@
 //! ```
 
 mod apply;
+mod by_station;
 mod durable;
 mod findings;
 mod gaps;
@@ -28,10 +29,8 @@ mod restore;
 mod retain;
 mod room;
 mod schema;
-mod security;
 mod settings;
 mod snapshot;
-mod stations;
 mod sum;
 mod thin;
 mod trouble;

@@ -6,7 +6,7 @@ use shared::sync::Document;
 use shared::units::Timestamp;
 
 use super::meta::{DECIDED_HERE, get_meta};
-use super::{findings, security, settings, stations};
+use super::{by_station, findings};
 use crate::core::{DecidedHere, Errand, Held, HeldList, Recall, Restored, RunningSession, StoredCommand};
 
 /// Closed sessions to take into memory at start; older ones are recalled when needed.
@@ -25,9 +25,9 @@ pub(super) fn restore(db: &Connection) -> anyhow::Result<Restored> {
         reservations: reservations(db).context("reading reservations")?,
         errands: errands(db).context("reading errands")?,
         decided_here: decided_here(db).context("reading what the installer decided")?,
-        settings: settings::memories(db).context("reading settings")?,
-        security: security::memories(db).context("reading stations' security")?,
-        stations: stations::known(db).context("reading stations")?,
+        settings: by_station::SETTINGS.all(db).context("reading settings")?,
+        security: by_station::SECURITY.all(db).context("reading stations' security")?,
+        stations: by_station::STATIONS.all(db).context("reading stations")?,
         lists: lists(db).context("reading stations' lists")?,
         findings: findings::all(db).context("reading findings")?,
         suggestions: findings::suggestions(db).context("reading suggestions")?,

@@ -1,12 +1,9 @@
 //! Settings of stations as rows.
 
-use anyhow::Context;
 use rusqlite::{Connection, Transaction, params};
 use shared::id::StationId;
 use shared::model::command::ConfigurationEntry;
 use shared::model::settings::{SettingsRead, folded};
-
-use crate::core::SettingsMemory;
 
 /// Keeps what a station told; after the last part of all its settings, those that it did not tell are gone.
 pub(super) fn keep(db: &Transaction<'_>, read: &SettingsRead) -> anyhow::Result<()> {
@@ -23,29 +20,9 @@ pub(super) fn keep(db: &Transaction<'_>, read: &SettingsRead) -> anyhow::Result<
     Ok(())
 }
 
-pub(super) fn remember(
-    db: &Transaction<'_>,
-    station: &StationId,
-    memory: &SettingsMemory,
-) -> anyhow::Result<()> {
-    db.prepare_cached("insert or replace into settings_memory (station, memory) values (?1, ?2)")?
-        .execute(params![station.as_str(), serde_json::to_string(memory)?])?;
-    Ok(())
-}
-
 /// What a station said that it is set to.
 pub(super) fn of(db: &Connection, station: &StationId) -> anyhow::Result<Vec<ConfigurationEntry>> {
     let mut query = db.prepare_cached("select entry from settings where station = ?1 order by key")?;
     let texts = query.query_map([station.as_str()], |row| row.get::<_, String>(0))?;
     texts.map(|text| Ok(serde_json::from_str(&text?)?)).collect()
-}
-
-pub(super) fn memories(db: &Connection) -> anyhow::Result<Vec<(StationId, SettingsMemory)>> {
-    let mut query = db.prepare("select station, memory from settings_memory")?;
-    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    rows.map(|row| {
-        let (station, memory) = row?;
-        Ok((StationId::new(station).context("a station's name")?, serde_json::from_str(&memory)?))
-    })
-    .collect()
 }
