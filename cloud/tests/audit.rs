@@ -17,7 +17,7 @@ use support::world::World;
 /// (`entity::write`), whatever they are called.
 const LOGGED: &str = "deleteOrganization createUser changePassword resetPassword signOutEverywhere addIdToken addCard updateCard
     blockCard unblockCard deleteCard createCardGroup deleteCardGroup letCardGroupIn adoptCard learnCard
-    createOrUpdateSiteWithChargePoints startTransactionByUser stopTransactionByUser createClaimCode provisionStations resetStation
+    createOrUpdateSiteWithChargePoints startTransactionByUser stopTransactionByUser createClaimCode renewGateway acknowledgeAlarm provisionStations resetStation
     unlockConnector changeAvailability getConfiguration changeConfiguration clearCache triggerMessage dataTransfer
     createApiKey revokeApiKey addOrganizationMember changeOrganizationMember removeOrganizationMember leaveOrganization
     confirmContact setChargingProfile clearChargingProfiles getCompositeSchedule bookConnector softBookConnector

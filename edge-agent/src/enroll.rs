@@ -31,6 +31,7 @@ pub struct Identity {
 
 #[derive(Deserialize)]
 struct Refusal {
+    #[serde(alias = "error")]
     message: String,
 }
 
@@ -74,16 +75,24 @@ impl std::fmt::Debug for Identity {
 }
 
 /// Trades a claim code for an identity and keeps it in `data_dir`.
-pub async fn enroll(cloud: &str, claim: &str, data_dir: &Path) -> anyhow::Result<Identity> {
-    if let Some(identity) = Identity::load(data_dir)? {
-        bail!(
-            "this gateway is enrolled already as {}; remove {} to enrol it anew",
-            identity.gateway,
+///
+/// With `again`, a gateway that is enrolled takes a new secret by a code that was made to renew it, and keeps everything else.
+///
+/// # Errors
+/// When it is, or is not, enrolled already, or the cloud refuses the code.
+pub async fn enroll(cloud: &str, claim: &str, data_dir: &Path, again: bool) -> anyhow::Result<Identity> {
+    let before = Identity::load(data_dir)?.map(|identity| identity.gateway);
+    match before {
+        Some(gateway) if !again => bail!(
+            "this gateway is enrolled already as {gateway}; with a code that renews it use --again, or remove {} to enrol it anew",
             file(data_dir).display()
-        );
+        ),
+        None if again => bail!("this gateway is not enrolled yet: leave --again out"),
+        Some(_) | None => {}
     }
     let url = format!("{}/enroll", cloud.trim_end_matches('/'));
-    let facts = serde_json::json!({ "claim": claim.trim(), "agent": env!("CARGO_PKG_VERSION") });
+    let facts =
+        serde_json::json!({ "claim": claim.trim(), "gateway": before, "agent": env!("CARGO_PKG_VERSION") });
     let answer = reqwest::Client::new()
         .post(&url)
         .json(&facts)

@@ -85,6 +85,9 @@ enum Command {
         /// The claim code that the operator gave you.
         #[arg(long)]
         claim: String,
+        /// It is enrolled already, and the code renews it: it keeps its data, and every copy of it is shut out.
+        #[arg(long)]
+        again: bool,
         /// The data folder; that of the configuration when absent.
         #[arg(long)]
         data: Option<PathBuf>,
@@ -139,12 +142,12 @@ async fn command(cli: Cli) -> anyhow::Result<ExitCode> {
             });
             return Ok(ExitCode::from(outcome.code()));
         }
-        Command::Enroll { cloud, claim, data } => {
+        Command::Enroll { cloud, claim, again, data } => {
             let data_dir = match data {
                 Some(data) => data,
                 None => Config::load(cli.config.as_deref())?.data_dir,
             };
-            let identity = enroll::enroll(&cloud, &claim, &data_dir).await?;
+            let identity = enroll::enroll(&cloud, &claim, &data_dir, again).await?;
             print(&format!("enrolled as gateway {}; the agent may be started\n", identity.gateway));
         }
         Command::Run => {

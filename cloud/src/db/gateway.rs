@@ -8,6 +8,8 @@ use shared::sync::FrameKey;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
+use crate::auth::Reach;
+
 /// What is known of an enrolled gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -56,29 +58,83 @@ pub async fn find(db: &PgPool, id: GatewayId) -> sqlx::Result<Option<Gateway>> {
 pub async fn insert_claim(
     db: impl PgExecutor<'_>,
     site_id: i64,
+    renews: Option<GatewayId>,
     code_hash: &[u8],
     ttl: Duration,
 ) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar(
-        "insert into claim_codes (code_hash, site_id, expires_at)
-         values ($1, $2, now() + make_interval(secs => $3)) returning expires_at",
+        "insert into claim_codes (code_hash, site_id, expires_at, renews)
+         values ($1, $2, now() + make_interval(secs => $3), $4) returning expires_at",
     )
     .bind(code_hash)
     .bind(site_id)
     .bind(ttl.as_secs_f64())
+    .bind(renews.map(|id| id.0))
     .fetch_one(db)
     .await
 }
 
-/// Uses a code up; the site that it was for, unless it is unknown, used or expired.
-pub async fn use_claim(tx: &mut PgConnection, code_hash: &[u8]) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar(
-        "update claim_codes set used_at = now()
-         where code_hash = $1 and used_at is null and expires_at > now() returning site_id",
+/// What a code was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// The site of the gateway.
+    pub site_id: i64,
+    /// The gateway that goes on with it; `None`: a new one.
+    pub renews: Option<(GatewayId, Shard)>,
+}
+
+/// Uses a code up, unless it is unknown, used or expired, or for another gateway than the one that uses it. A revoked one stays so.
+pub async fn use_claim(
+    tx: &mut PgConnection,
+    code_hash: &[u8],
+    by: Option<GatewayId>,
+) -> sqlx::Result<Option<Claimed>> {
+    let used: Option<(i64, Option<Uuid>, Option<i16>)> = sqlx::query_as(
+        "update claim_codes c set used_at = now()
+         from claim_codes same left join gateways g on g.id = same.renews
+         where c.code_hash = $1 and same.code_hash = c.code_hash and c.used_at is null and c.expires_at > now()
+           and ($2::uuid is null or c.renews = $2) and g.revoked_at is null
+         returning c.site_id, c.renews, g.shard",
     )
     .bind(code_hash)
+    .bind(by.map(|id| id.0))
+    .fetch_optional(tx)
+    .await?;
+    Ok(used.map(|(site_id, renews, shard)| {
+        let shard = Shard(shard.and_then(|shard| u16::try_from(shard).ok()).unwrap_or_default());
+        Claimed { site_id, renews: renews.map(|id| (GatewayId(id), shard)) }
+    }))
+}
+
+/// The site of a gateway within reach that was not revoked.
+pub async fn site_within(tx: &mut PgConnection, id: GatewayId, reach: &Reach) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar(
+        "select s.id from gateways g join sites s on s.id = g.site_id
+         where ($1 or s.owner_id = $2 or s.organization_id = any($3)) and g.id = $4 and g.revoked_at is null",
+    )
+    .bind(reach.everything)
+    .bind(reach.user)
+    .bind(&reach.organizations)
+    .bind(id.0)
     .fetch_optional(tx)
     .await
+}
+
+/// Gives a gateway other secrets; what knows the old ones only is not this gateway any more.
+pub async fn renew(tx: &mut PgConnection, code_hash: &[u8], new: &NewGateway) -> sqlx::Result<()> {
+    sqlx::query(
+        "update gateways set frame_key = $2, mosquitto_password = $3, nats_password = $4,
+           agent_version = coalesce($5, agent_version)
+         where id = $1",
+    )
+    .bind(new.id.0)
+    .bind(&new.key.to_bytes()[..])
+    .bind(&new.mosquitto_password)
+    .bind(&new.nats_password)
+    .bind(&new.agent_version)
+    .execute(&mut *tx)
+    .await?;
+    used_by(tx, code_hash, new.id).await
 }
 
 /// Writes an enrolled gateway, and who used the code.
@@ -101,9 +157,13 @@ pub async fn insert(
     .bind(&new.agent_version)
     .execute(&mut *tx)
     .await?;
+    used_by(tx, code_hash, new.id).await
+}
+
+async fn used_by(tx: &mut PgConnection, code_hash: &[u8], gateway: GatewayId) -> sqlx::Result<()> {
     sqlx::query("update claim_codes set gateway_id = $2 where code_hash = $1")
         .bind(code_hash)
-        .bind(new.id.0)
+        .bind(gateway.0)
         .execute(tx)
         .await?;
     Ok(())

@@ -35,6 +35,9 @@ struct Enrolment {
 #[derive(Deserialize)]
 struct Claim {
     claim: String,
+    /// Who the box is already: only a code that renews this identity is meant.
+    #[serde(default)]
+    gateway: Option<GatewayId>,
     /// What the box runs, for people.
     #[serde(default)]
     agent: Option<String>,
@@ -84,19 +87,27 @@ async fn enroll(
 async fn trade(app: &App, claim: &Claim) -> Result<Option<Identity>, sqlx::Error> {
     let code_hash = hash(&claim.claim);
     let mut tx = app.db.begin().await?;
-    let Some(site_id) = rows::use_claim(&mut tx, &code_hash).await? else { return Ok(None) };
+    let Some(claimed) = rows::use_claim(&mut tx, &code_hash, claim.gateway).await? else { return Ok(None) };
+    let site_id = claimed.site_id;
+    let (id, shard) = match claimed.renews {
+        Some(same) => same,
+        None => (GatewayId(Uuid::new_v4()), rows::emptiest_shard(&mut tx, SHARDS).await?),
+    };
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).expect("the operating system gives randomness");
     let password = URL_SAFE_NO_PAD.encode(secret);
     let new = NewGateway {
-        id: GatewayId(Uuid::new_v4()),
-        shard: rows::emptiest_shard(&mut tx, SHARDS).await?,
+        id,
+        shard,
         key: FrameKey::derive(&secret),
         mosquitto_password: mosquitto::password_hash(&password),
         nats_password: nats::password_hash(&password).expect("43 characters are not too many"),
         agent_version: claim.agent.as_ref().map(|version| version.chars().take(LONGEST_VERSION).collect()),
     };
-    rows::insert(&mut tx, site_id, &code_hash, &new).await?;
+    match claimed.renews {
+        Some(_) => rows::renew(&mut tx, &code_hash, &new).await?,
+        None => rows::insert(&mut tx, site_id, &code_hash, &new).await?,
+    }
     documents::refresh_gateway(&mut tx, new.id, site_id).await?;
     let name = rows::site_name(&mut tx, site_id).await?.unwrap_or_default();
     tx.commit().await?;
@@ -111,7 +122,7 @@ async fn trade(app: &App, claim: &Claim) -> Result<Option<Identity>, sqlx::Error
 
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("the claim code is unknown, used or expired")]
+    #[error("the claim code is unknown, used, expired, or for another gateway")]
     BadClaim,
     #[error("too many attempts; wait a few minutes")]
     TooMany,

@@ -3,6 +3,9 @@
 //! An operator makes a one-time claim code for a site; the installer types it into the box; the box trades it for an identity
 //! and a secret. The secret is shown that once. What is kept are a key derived from it, which verifies logins and seals
 //! frames, and its hashes for external brokers: none is a login.
+//!
+//! A box that was copied is two with one identity. A code that renews it settles which one is right: the box that trades it goes on
+//! as the same gateway, with all that it has not sent, and with a secret that the copy does not have.
 
 mod basic;
 mod enroll;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use shared::id::GatewayId;
 use sqlx::PgExecutor;
 
 pub use basic::who;
@@ -41,8 +45,30 @@ pub struct ClaimCode {
 /// # Errors
 /// When the database refuses, for example for an unknown site.
 pub async fn create_claim(db: impl PgExecutor<'_>, site_id: i64, ttl: Duration) -> sqlx::Result<ClaimCode> {
+    claim(db, site_id, None, ttl).await
+}
+
+/// Makes a code with which one box goes on as a gateway of a site, with secrets that no other box has.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn renew_claim(
+    db: impl PgExecutor<'_>,
+    site_id: i64,
+    gateway: GatewayId,
+    ttl: Duration,
+) -> sqlx::Result<ClaimCode> {
+    claim(db, site_id, Some(gateway), ttl).await
+}
+
+async fn claim(
+    db: impl PgExecutor<'_>,
+    site_id: i64,
+    renews: Option<GatewayId>,
+    ttl: Duration,
+) -> sqlx::Result<ClaimCode> {
     let code = grouped(&random_text(CODE_BYTES));
-    let expires_at = rows::insert_claim(db, site_id, &hash(&code), ttl).await?;
+    let expires_at = rows::insert_claim(db, site_id, renews, &hash(&code), ttl).await?;
     Ok(ClaimCode { code, expires_at })
 }
 

@@ -7,6 +7,7 @@
 //! Lists without paging are capped (`MAX_ROWS`).
 
 mod admission;
+mod alarm;
 mod api_key;
 mod audit;
 mod bill;
@@ -91,6 +92,7 @@ pub struct Query(
     life::SettingsQuery,
     quirk::QuirkQuery,
     finding::FindingQuery,
+    alarm::AlarmQuery,
     security::SecurityQuery,
     bulk::BulkQuery,
 );
@@ -108,6 +110,7 @@ pub struct Mutation(
     saving::SavingMutation,
     transaction::TransactionMutation,
     onboarding::OnboardingMutation,
+    alarm::AlarmMutation,
     command::CommandMutation,
     charging::ChargingMutation,
     quirk::QuirkMutation,

@@ -32,11 +32,17 @@ pub(super) struct CheckChargerIdExistResponse {
     exist: Option<bool>,
 }
 
-/// Lets one gateway enrol for a site, once.
+/// Lets one gateway enrol, once.
 #[derive(SimpleObject)]
 pub(super) struct ClaimCode {
     code: String,
     expires_at: Time,
+}
+
+impl From<gateways::ClaimCode> for ClaimCode {
+    fn from(claim: gateways::ClaimCode) -> Self {
+        Self { code: claim.code, expires_at: Time(claim.expires_at) }
+    }
 }
 
 /// A station that may connect from now on.
@@ -90,7 +96,7 @@ impl OnboardingMutation {
         let done = json!({"expiresAt": claim.expires_at});
         audit::write(&mut tx, &at_site(viewer.id, "createClaimCode", id, done)).await?;
         tx.commit().await?;
-        Ok(ClaimCode { code: claim.code, expires_at: Time(claim.expires_at) })
+        Ok(claim.into())
     }
 
     /// Lets stations of a site connect, each with a password; unknown ones are added to the site. Existing passwords are
@@ -147,7 +153,8 @@ pub(super) fn at_site(
     }
 }
 
-const CLAIM_LIFE: std::time::Duration = std::time::Duration::from_hours(1);
+/// How long a code may be used.
+pub(super) const CLAIM_LIFE: std::time::Duration = std::time::Duration::from_hours(1);
 
 struct Prepared {
     identity: String,

@@ -42,7 +42,12 @@ pub(super) async fn open(db: &PgPool, keys: &Keys, topic: &str, payload: &[u8]) 
     if gateway.shard != topic.shard {
         return Err(Unheard::Refused("shard"));
     }
-    let message = gateway.key.open(&topic, payload).map_err(|error| Unheard::Refused(reason(&error)))?;
+    let mut opened = gateway.key.open(&topic, payload);
+    if matches!(opened, Err(SealError::Tag)) {
+        let renewed = keys.doubt(db, topic.gateway).await?.ok_or(Unheard::Refused("gateway"))?;
+        opened = renewed.key.open(&topic, payload);
+    }
+    let message = opened.map_err(|error| Unheard::Refused(reason(&error)))?;
     match (&message, way) {
         (Up::Batch(batch), UpTopic::Batch) if batch.records.len() > MAX_BATCH_RECORDS => {
             Err(Unheard::Refused("size"))

@@ -109,8 +109,8 @@ insert into bills (session_id, user_id, currency, total_micros, lines)
 select ('{h}-0000-4000-8000-0000000000' || n)::uuid, {b} + who, 'USD', {b},
        '[{"dimension": "Energy", "quantity": 9000, "price_micros": 250000, "amount_micros": {b}}]'
 from (values (51, 8), (52, 6), (53, 8)) it (n, who);
-insert into alarms (kind, subject, gateway_id, site_id, detail)
-select '{t} alarm', '{t} subject ' || site, ('{h}-0000-4000-8000-0000000000' || site)::uuid, {b} + site, '{"what": "{t}"}'
+insert into alarms (id, kind, subject, gateway_id, site_id, detail) overriding system value
+select {b} + 90 + site, '{t} alarm', '{t} subject ' || site, ('{h}-0000-4000-8000-0000000000' || site)::uuid, {b} + site, '{"what": "{t}"}'
 from generate_series(21, 22) site;
 
 insert into commands (id, gateway_id, station, kind, body, issued_by, expires_at, state, outcome, detail, finished_at)

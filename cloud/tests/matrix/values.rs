@@ -45,6 +45,8 @@ pub(crate) enum Row {
     ApiKey,
     Firmware,
     Bulk,
+    Alarm,
+    Gateway,
 }
 
 impl Whose {
@@ -65,6 +67,11 @@ impl Whose {
             Row::Member => of(8, 5),
             Row::ApiKey => of(92, 91),
             Row::Bulk => of(101, 102),
+            Row::Alarm => of(111, 112),
+            Row::Gateway => {
+                let number = of(21, 22) % 100;
+                return json!(format!("{}-0000-4000-8000-0000000000{number}", self.tenant.hex));
+            }
             Row::Command => {
                 return json!(format!("{}-0000-4000-8000-00000000012{}", self.tenant.hex, of(1, 2) % 10));
             }

@@ -23,6 +23,7 @@ mod outages;
 mod parts;
 mod quirks;
 mod remote;
+mod renewal;
 mod repeats;
 mod replicas;
 mod security;
