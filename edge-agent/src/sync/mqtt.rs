@@ -95,39 +95,28 @@ async fn poll(
             happened = event_loop.poll() => Some(happened),
             Some(()) = elsewhere.recv(), if brokers.len() > 1 => None,
         };
+        // Nothing: this broker is left.
         let event = match happened {
             None => {
                 tracing::warn!("nobody answers over this broker; trying another one");
-                event_loop.clean();
-                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
-                    return;
-                }
-                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
-                continue;
+                None
             }
             Some(Ok(rumqttc::Event::Incoming(Incoming::ConnAck(_)))) => {
                 up = true;
                 tracing::info!("connected to the broker");
-                Event::Connected
+                Some(Event::Connected)
             }
             // A node of a cluster that has lost its fellows may refuse, and would never send us anything.
             Some(Ok(rumqttc::Event::Incoming(Incoming::SubAck(answer)))) if is_refused(&answer) => {
                 tracing::warn!("the broker refused our subscription; trying another connection");
-                event_loop.clean();
-                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
-                    return;
-                }
-                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
-                tokio::time::sleep(jittered(wait)).await;
-                wait = (wait * 2).min(BACK_OFF.1);
-                continue;
+                None
             }
             Some(Ok(rumqttc::Event::Incoming(Incoming::SubAck(_)))) => {
                 wait = BACK_OFF.0;
-                Event::Subscribed
+                Some(Event::Subscribed)
             }
             Some(Ok(rumqttc::Event::Incoming(Incoming::Publish(publish)))) => {
-                Event::Received { topic: publish.topic, payload: publish.payload }
+                Some(Event::Received { topic: publish.topic, payload: publish.payload })
             }
             Some(Ok(rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(Outgoing::Publish(_)))) => {
                 continue;
@@ -139,17 +128,21 @@ async fn poll(
                 } else {
                     tracing::debug!(%error, "the broker is not there");
                 }
-                if std::mem::take(&mut up) && events.send(Event::Disconnected).await.is_err() {
-                    return;
-                }
-                event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
-                tokio::time::sleep(jittered(wait)).await;
-                wait = (wait * 2).min(BACK_OFF.1);
-                continue;
+                None
             }
         };
-        if events.send(event).await.is_err() {
+        let is_left = event.is_none();
+        let news = event.or_else(|| std::mem::take(&mut up).then_some(Event::Disconnected));
+        if let Some(news) = news
+            && events.send(news).await.is_err()
+        {
             return;
+        }
+        if is_left {
+            event_loop.clean();
+            event_loop.mqtt_options.clone_from(others.next().expect("there is at least one"));
+            tokio::time::sleep(jittered(wait)).await;
+            wait = (wait * 2).min(BACK_OFF.1);
         }
     }
 }
